@@ -1,0 +1,28 @@
+//! The command line: arguments and dispatch. The only room that knows both wings.
+
+use clap::{Parser, Subcommand};
+
+use crate::fault::Exit;
+
+/// A TCP message log: server and client, and the harness that replays sessions against any
+/// implementation of them.
+#[derive(Debug, Parser)]
+#[command(name = "echolog", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, and everything agrees
+  1  it failed, or something disagrees
+  2  the command line was wrong, or nothing could be run";
+
+/// Runs what the command line asks for.
+pub fn run() -> anyhow::Result<Exit> {
+    match Cli::parse().command {}
+}

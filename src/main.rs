@@ -1,0 +1,17 @@
+//! echolog: a TCP message log (server and client), and the harness that replays sessions against
+//! it or against any other implementation of the same assignment.
+//!
+//! This file parses, runs, prints the error and exits; everything else has a room of its own.
+
+mod cli;
+mod fault;
+mod safe;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(exit) => exit.into(),
+        Err(error) => fault::tell(&error).into(),
+    }
+}

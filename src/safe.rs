@@ -1,0 +1,114 @@
+//! The safe display of text that came from outside.
+//!
+//! What leaves here is printable UTF-8 and tabs, on one line: control characters, DEL, C1 controls,
+//! line and paragraph separators, bidirectional overrides and bytes that are not UTF-8 become
+//! visible escapes. Nothing shown this way can move the cursor, set a title or fake a line.
+
+use std::io::{self, Write};
+
+/// Bytes looked at in one step of the search for something to escape: enough for the compiler to
+/// use the widest registers.
+const STEP: usize = 32;
+
+/// Writes `text` to `out`, escaped where it must be.
+pub fn write(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
+    // Nearly every message is plain ASCII; one pass without a branch per byte finds that out.
+    if is_plain(text) {
+        return out.write_all(text);
+    }
+    for chunk in text.utf8_chunks() {
+        let valid = chunk.valid();
+        let mut written = 0;
+        for (at, character) in valid.char_indices().filter(|&(_, character)| must_escape(character)) {
+            out.write_all(&valid.as_bytes()[written..at])?;
+            written = at + character.len_utf8();
+            if character.is_ascii() {
+                write!(out, "\\x{:02x}", u32::from(character))?;
+            } else {
+                write!(out, "\\u{{{:x}}}", u32::from(character))?;
+            }
+        }
+        out.write_all(&valid.as_bytes()[written..])?;
+        for byte in chunk.invalid() {
+            write!(out, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(())
+}
+
+/// `text` as [`write`] shows it.
+pub fn show(text: &[u8]) -> String {
+    let mut shown = Vec::with_capacity(text.len());
+    write(&mut shown, text).expect("writing to a Vec does not fail");
+    String::from_utf8(shown).expect("what is shown is UTF-8")
+}
+
+/// Whether `text` is printable ASCII and tabs throughout, so that it can be shown as it is.
+pub fn is_plain(text: &[u8]) -> bool {
+    let plain = |byte: u8| (b' '..=b'~').contains(&byte) || byte == b'\t';
+    let mut steps = text.chunks_exact(STEP);
+    steps.all(|step| step.iter().fold(true, |all, &byte| all & plain(byte)))
+        && text[text.len() - text.len() % STEP..].iter().all(|&byte| plain(byte))
+}
+
+fn must_escape(character: char) -> bool {
+    match character {
+        '\t' => false,
+        // Line and paragraph separators; embeddings and overrides; isolates (UAX #9).
+        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => character.is_control(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printable_text_in_any_script_is_left_as_it_is() {
+        for text in [
+            "",
+            "plain",
+            "tab\there",
+            "Grüße",
+            "日本語",
+            "e\u{301}",
+            "👩\u{200d}🚀",
+            "שלום",
+            "\\x1b \"quoted\"",
+        ] {
+            assert_eq!(show(text.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn controls_overrides_and_bytes_that_are_not_utf8_become_visible() {
+        for (text, shown) in [
+            (&b"\x1b[2J"[..], "\\x1b[2J"),
+            (b"a\rb\nc\0", "a\\x0db\\x0ac\\x00"),
+            (b"\x7f", "\\x7f"),
+            ("\u{9b}31m".as_bytes(), "\\u{9b}31m"),
+            ("\u{202e}abc\u{2066}".as_bytes(), "\\u{202e}abc\\u{2066}"),
+            ("\u{2028}".as_bytes(), "\\u{2028}"),
+            (b"\xff\xfe", "\\xff\\xfe"),
+            (b"ok\xc3", "ok\\xc3"),
+            (b"\xe2\x82 then \xe2\x82\xac", "\\xe2\\x82 then \u{20ac}"),
+            (b"\xed\xa0\x80", "\\xed\\xa0\\x80"),
+        ] {
+            assert_eq!(show(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_control_character_is_found_at_every_place() {
+        for length in 1..=3 * STEP {
+            for at in 0..length {
+                let mut text = vec![b'x'; length];
+                text[at] = 7;
+                assert!(!is_plain(&text), "{at} of {length}");
+                assert_eq!(show(&text).matches("\\x07").count(), 1);
+            }
+            assert!(is_plain(&vec![b'~'; length]));
+        }
+    }
+}
