@@ -1,7 +1,10 @@
 //! The command line: arguments and dispatch. The only room that knows both wings.
 
+mod pair;
+
 use clap::{Parser, Subcommand};
 
+use crate::echo::{Client, Server};
 use crate::fault::Exit;
 
 /// A TCP message log: server and client, and the harness that replays sessions against any
@@ -14,7 +17,12 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Serve one client: show its messages, and send the log back when it quits
+    Server(pair::ServerArgs),
+    /// Connect to a server, send it messages, and show the log that comes back
+    Client(pair::ClientArgs),
+}
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -24,5 +32,9 @@ Exit codes:
 
 /// Runs what the command line asks for.
 pub fn run() -> anyhow::Result<Exit> {
-    match Cli::parse().command {}
+    match Cli::parse().command {
+        Command::Server(args) => Server::from(args).run()?,
+        Command::Client(args) => Client::from(args).run()?,
+    }
+    Ok(Exit::Done)
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::safe;
@@ -77,13 +78,21 @@ impl Error for Fault {
 
 /// What is printed for `error`: its whole chain on one line, then the first hint in it.
 pub fn words(error: &anyhow::Error) -> String {
-    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let chain: Vec<String> = error.chain().map(|cause| plain(&cause.to_string())).collect();
     // Names of files and hosts come from outside and are part of messages.
     let mut words = format!("error: {}\n", safe::show(chain.join(": ").as_bytes()));
     if let Some(hint) = faults(error).find_map(|fault| fault.hint.as_deref()) {
         words += &format!("hint: {}\n", safe::show(hint.as_bytes()));
     }
     words
+}
+
+/// The words of an operating system's error without its number, which says the same to fewer people.
+fn plain(cause: &str) -> String {
+    match cause.rsplit_once(" (os error ") {
+        Some((words, number)) if number.trim_end_matches(')').parse::<i32>().is_ok() => words.to_owned(),
+        _ => cause.to_owned(),
+    }
 }
 
 /// The exit code that `error` leads to.
@@ -93,10 +102,14 @@ pub fn exit(error: &anyhow::Error) -> Exit {
 
 /// Prints `error` on stderr and returns the exit code it leads to.
 pub fn tell(error: &anyhow::Error) -> Exit {
-    use std::io::Write;
     // Where stderr cannot be written either, the exit code is all that is left to say it.
     let _ = std::io::stderr().write_all(words(error).as_bytes());
     exit(error)
+}
+
+/// Tells on stderr what the user should know of, though nothing failed.
+pub fn note(text: &str) {
+    let _ = std::io::stderr().write_all(format!("note: {}\n", safe::show(text.as_bytes())).as_bytes());
 }
 
 fn faults(error: &anyhow::Error) -> impl Iterator<Item = &Fault> {
@@ -115,6 +128,13 @@ mod tests {
             .context("log");
         assert_eq!(words(&error), "error: log: cannot spool: disk on fire\nhint: buy a new one\n");
         assert_eq!(exit(&error), Exit::Failed);
+    }
+
+    #[test]
+    fn errors_of_the_operating_system_are_told_in_words_alone() {
+        let cause = std::io::Error::from_raw_os_error(2);
+        let error = anyhow::Error::from(cause).context("notes (os error of mine)");
+        assert_eq!(words(&error), "error: notes (os error of mine): No such file or directory\n");
     }
 
     #[test]

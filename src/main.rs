@@ -4,6 +4,7 @@
 //! This file parses, runs, prints the error and exits; everything else has a room of its own.
 
 mod cli;
+mod echo;
 mod fault;
 mod safe;
 

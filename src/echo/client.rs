@@ -1,0 +1,264 @@
+//! The client: asks for messages, sends each and says so; on `quit` shows the log that comes back.
+//!
+//! What holds: a server that goes away is noticed at once, also while the client waits for input;
+//! and input that fails ends the session in order, so that what was sent before still comes back.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::host;
+use super::input::{Input, Typed};
+use super::link::{Link, Woken};
+use super::readback::{Save, Tally, read_back};
+use super::screen::{self, Screen};
+use super::wire::{self, QUIT};
+use crate::fault::{self, Fault};
+
+/// The bytes sent at once.
+const CHUNK: usize = 256 * 1024;
+
+/// The pause between two attempts to reach a server that is not up yet.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
+
+/// What a client is to do.
+#[derive(Debug)]
+pub struct Client {
+    /// The server's name or address; asked for where left out.
+    pub host: Option<String>,
+    /// The server's port; asked for where left out.
+    pub port: Option<u16>,
+    /// The messages, one a line; asked for on standard input where left out.
+    pub script: Option<PathBuf>,
+    /// How long a server may take to accept a connection.
+    pub connect_timeout: Duration,
+    /// How long to keep trying until there is a server.
+    pub wait: Duration,
+    /// The pause between scripted messages.
+    pub pace: Duration,
+    /// Where to save the log.
+    pub save_log: Option<PathBuf>,
+    /// The longest message to send, in bytes.
+    pub max_message: usize,
+}
+
+impl Client {
+    /// Holds one session, to its end.
+    pub fn run(self) -> anyhow::Result<()> {
+        let mut screen = Screen::new(screen::stdout()?);
+        // What is wrong with files is found out before a server is bothered.
+        let mut stdin = Input::stdin(self.max_message)?;
+        let mut script = match &self.script {
+            Some(path) if path.as_os_str() != "-" => Some(Input::script(path, self.max_message)?),
+            _ => None,
+        };
+        let save = self.save_log.as_deref().map(Save::new).transpose()?;
+        let host = match &self.host {
+            Some(host) => host.clone(),
+            None => stdin.ask(screen::ASK_SERVER_ADDRESS, &mut screen, |answer| match answer.trim() {
+                "" => Err("an address is needed: a host name, or one like 192.168.1.3".into()),
+                host => Ok(host.to_owned()),
+            })?,
+        };
+        let port = match self.port {
+            Some(port) => port,
+            None => stdin.ask(screen::ASK_SERVER_PORT, &mut screen, host::parse_port)?,
+        };
+
+        let link = self.connect(&host, port)?;
+        screen.connected();
+        let input = script.as_mut().unwrap_or(&mut stdin);
+        let empty = Tally::new();
+        let held = self.converse(input, &link, &mut screen, empty.clone()).and_then(|(sent, unsent)| {
+            screen.log_follows();
+            let judged = read_back(&link, &sent, empty, self.max_message, &mut screen, save);
+            unsent.map_or(Ok(()), Err).and(judged)
+        });
+        let shown = screen.finish();
+        match input.left_over() {
+            (0, _) => {}
+            (1, true) => fault::note("1 line after quit was not sent"),
+            (count, true) => fault::note(&format!("{count} lines after quit were not sent")),
+            (count, false) => fault::note(&format!("more than {count} lines after quit were not sent")),
+        }
+        held?;
+        Ok(shown?)
+    }
+
+    /// Asks for messages and sends them, until `quit` or the end of input, and then quits. Besides
+    /// what was sent, it may come back with why not everything was.
+    fn converse(
+        &self,
+        input: &mut Input,
+        link: &Link,
+        screen: &mut Screen<impl Write>,
+        mut sent: Tally,
+    ) -> Result<(Tally, Option<Fault>), Fault> {
+        let mut out = BufWriter::with_capacity(CHUNK, link);
+        let progress = Progress::new(input);
+        let lost = |error, sent: &Tally| gone(Some(error), sent);
+        let unsent = loop {
+            screen.ask(screen::ASK_MESSAGE);
+            if !input.is_ready() {
+                screen.flush();
+                out.flush().map_err(|error| lost(error, &sent))?;
+                progress.show(input);
+                match link.wait(Some(input.as_fd()), None) {
+                    Ok(Woken::Gone(error)) => {
+                        screen.end_of_input();
+                        return Err(gone(error, &sent));
+                    }
+                    Ok(Woken::Input | Woken::Time) => {}
+                    Err(error) => return Err(Fault::new("cannot wait for input").because(error)),
+                }
+            }
+            match input.next(screen) {
+                Ok(Typed::Line(QUIT) | Typed::End) => break None,
+                Ok(Typed::Line(message)) => {
+                    screen.sending(message);
+                    wire::send(&mut out, message).map_err(|error| lost(error, &sent))?;
+                    sent.add(message);
+                }
+                Ok(Typed::TooLong) => {
+                    let number = sent.messages() + 1;
+                    let limit = self.max_message;
+                    let over =
+                        Fault::new(format!("message {number} is longer than the limit of {limit} bytes"))
+                            .hint("it was not sent; --max-message raises the limit, here and at the server");
+                    if !input.is_keyboard() {
+                        break Some(over);
+                    }
+                    screen.flush();
+                    fault::tell(&over.into());
+                    continue;
+                }
+                Err(error) => {
+                    screen.end_of_input();
+                    break Some(Fault::new(format!("cannot read {}", input.name)).because(error));
+                }
+            }
+            if !self.pace.is_zero() && !input.is_keyboard() {
+                screen.flush();
+                out.flush().map_err(|error| lost(error, &sent))?;
+                progress.show(input);
+                if let Ok(Woken::Gone(error)) = link.wait(None, Some(self.pace)) {
+                    return Err(gone(error, &sent));
+                }
+            }
+        };
+        screen.quitting();
+        screen.flush();
+        wire::send(&mut out, QUIT).and_then(|()| out.flush()).map_err(|error| lost(error, &sent))?;
+        Ok((sent, unsent))
+    }
+
+    /// Connects to the first address of `host` that answers, trying again for as long as it should.
+    fn connect(&self, host: &str, port: u16) -> Result<Link, Fault> {
+        let addresses = host::resolve(host, port)?;
+        let end = Instant::now() + self.wait;
+        loop {
+            let error = match self.attempt(&addresses).and_then(Link::new) {
+                Ok(link) => return Ok(link),
+                Err(error) => error,
+            };
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.not_connected(host, port, error));
+            }
+            // There is nothing to wait for but time: a port that is opened far away tells nobody.
+            std::thread::sleep(BETWEEN_ATTEMPTS.min(left));
+        }
+    }
+
+    /// Tries each address once. They share the time, so that one that does not answer leaves some.
+    fn attempt(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+        let end = Instant::now() + self.connect_timeout;
+        let mut last_error = io::Error::from(io::ErrorKind::TimedOut);
+        for (at, address) in addresses.iter().enumerate() {
+            let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+            let share = end.saturating_duration_since(Instant::now()) / rest;
+            match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
+                // On loopback a port that nobody listens on can be drawn for this very connection,
+                // which TCP then opens to itself (RFC 9293, section 3.5).
+                Ok(stream) if stream.local_addr()? == stream.peer_addr()? => {
+                    last_error = io::ErrorKind::ConnectionRefused.into();
+                }
+                Ok(stream) => return Ok(stream),
+                Err(error) => last_error = error,
+            }
+        }
+        Err(last_error)
+    }
+
+    fn not_connected(&self, host: &str, port: u16, error: io::Error) -> Fault {
+        let cannot = format!("cannot connect to {host} on port {port}");
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Fault::new(format!("{cannot}: nobody listens there")).hint(
+                format!("start the server first (echolog server {port}), or let --wait SECONDS wait for it"),
+            ),
+            io::ErrorKind::TimedOut => {
+                let seconds = self.connect_timeout.as_secs_f64();
+                Fault::new(format!("{cannot}: no answer within {seconds} s"))
+                    .hint("check the address, and whether a firewall is in between; --connect-timeout gives more time")
+            }
+            _ => Fault::new(cannot).because(error).hint("check the address and this computer's network"),
+        }
+    }
+}
+
+/// The server closed the connection, or it was lost.
+fn gone(error: Option<io::Error>, sent: &Tally) -> Fault {
+    let after = match sent.messages() {
+        1 => "after 1 message".to_owned(),
+        count => format!("after {count} messages"),
+    };
+    let hint = "the log is lost with it; the server's screen may tell why it went";
+    match error {
+        None => Fault::new(format!("the server closed the connection {after}")).hint(hint),
+        Some(error) => Fault::new(format!("the server went away {after}")).because(error).hint(hint),
+    }
+}
+
+/// A bar on stderr for a script that takes its time; only where it disturbs no screen.
+struct Progress {
+    bar: Option<ProgressBar>,
+    since: Instant,
+}
+
+impl Progress {
+    /// A script that is through before this has no bar.
+    const SHORT: Duration = Duration::from_millis(500);
+
+    fn new(input: &Input) -> Self {
+        let wanted = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        let bar = input.size.filter(|_| wanted).map(|size| {
+            let style = ProgressStyle::with_template(
+                "sending {bar:30} {percent:>3} %  {bytes} of {total_bytes}  {eta} left",
+            );
+            ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::hidden())
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Progress { bar, since: Instant::now() }
+    }
+
+    fn show(&self, input: &Input) {
+        if let Some(bar) = self.bar.as_ref().filter(|_| self.since.elapsed() >= Self::SHORT) {
+            if bar.is_hidden() {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
+            bar.set_position(input.position());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! One connection, looked after.
+//!
+//! What holds: a peer that is gone (closed, reset, or at the far end of a cut cable) is noticed
+//! within 30 seconds, whatever this side is doing; a peer that lives but takes its time is waited
+//! for, however long. TCP alone gives only one of the two: without a time-out, unacknowledged bytes
+//! are sent again for a quarter of an hour; with `TCP_USER_TIMEOUT`, Linux also ends a connection
+//! whose peer answers every probe but does not read (a pager, a stopped terminal). So the time-out
+//! is on, except while the peer has acknowledged all it was sent and has closed its window.
+
+use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Shutdown, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::{SockRef, TcpKeepalive};
+
+/// An idle connection is probed after this time, and then at [`PROBE_INTERVAL`].
+const IDLE: Duration = Duration::from_secs(10);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// A peer that has not answered for this time is gone.
+const UNANSWERED: Duration = Duration::from_secs(20);
+/// How often a write that does not get on looks whether the peer lives.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What a peer may still send after its session, and how long it may take to close, once
+/// everything it was sent has arrived.
+const DRAIN_BYTES: usize = 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// A connection to the other program.
+#[derive(Debug)]
+pub struct Link {
+    stream: TcpStream,
+    /// Whether the time-out is off, for a peer that lives and does not read.
+    patient: Cell<bool>,
+}
+
+/// What ended a wait.
+#[derive(Debug)]
+pub enum Woken {
+    /// There is input, or its end.
+    Input,
+    /// The time is over.
+    Time,
+    /// The peer is gone: it closed the connection, or with the error that says how it was lost.
+    Gone(Option<io::Error>),
+}
+
+impl Link {
+    /// Looks after `stream` from now on.
+    pub fn new(stream: TcpStream) -> io::Result<Self> {
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(PROBE_INTERVAL))?;
+        socket.set_tcp_user_timeout(Some(UNANSWERED))?;
+        stream.set_write_timeout(Some(LOOK))?;
+        Ok(Link { stream, patient: Cell::new(false) })
+    }
+
+    /// The peer's address; IPv4 where it is one in IPv6's clothes.
+    pub fn peer(&self) -> io::Result<IpAddr> {
+        Ok(self.stream.peer_addr()?.ip().to_canonical())
+    }
+
+    /// Waits until `input` can be read, the peer is gone, or `time` is over.
+    pub fn wait(&self, input: Option<BorrowedFd<'_>>, time: Option<Duration>) -> io::Result<Woken> {
+        let end = time.map(|time| Instant::now() + time);
+        let gone = PollFlags::from_bits_retain(libc::POLLRDHUP) | PollFlags::POLLERR | PollFlags::POLLHUP;
+        loop {
+            let mut waits = vec![PollFd::new(self.stream.as_fd(), gone)];
+            waits.extend(input.map(|input| PollFd::new(input, PollFlags::POLLIN)));
+            let woken = poll(&mut waits, timeout(end));
+            let is_up = |at: usize| {
+                waits.get(at).is_some_and(|wait| wait.revents().is_none_or(|events| !events.is_empty()))
+            };
+            match woken {
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) if is_up(0) => return Ok(Woken::Gone(self.stream.take_error()?)),
+                Ok(_) if is_up(1) => return Ok(Woken::Input),
+                // A timeout is rounded to milliseconds: only the clock says whether it is over.
+                Ok(_) if end.is_some_and(|end| Instant::now() >= end) => return Ok(Woken::Time),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Ends the sending half and waits until the peer closes too: a socket that is closed with
+    /// unread bytes in it is reset (RFC 2525, section 2.17), and that can destroy what is still on
+    /// its way. Bounded in bytes, and in time from when everything has arrived.
+    pub fn close_in_order(self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)?;
+        self.stream.set_read_timeout(Some(LOOK))?;
+        let mut arrived = None;
+        let mut unread = vec![0; 64 * 1024];
+        let mut drained = 0;
+        while drained < DRAIN_BYTES {
+            match (&self.stream).read(&mut unread) {
+                Ok(0) => return Ok(()),
+                Ok(read) => drained += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return if self.in_flight()?.is_empty() { Ok(()) } else { Err(error) },
+            }
+            if self.in_flight()?.is_empty() {
+                if arrived.get_or_insert_with(Instant::now).elapsed() >= DRAIN_TIME {
+                    break;
+                }
+            } else {
+                self.look_after()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides anew whether the peer is waited for without a time-out.
+    fn look_after(&self) -> io::Result<()> {
+        let InFlight { unacknowledged, unsent } = self.in_flight()?;
+        self.set_patient(unsent > 0 && unacknowledged == 0)
+    }
+
+    fn set_patient(&self, patient: bool) -> io::Result<()> {
+        if self.patient.replace(patient) != patient {
+            SockRef::from(&self.stream).set_tcp_user_timeout(Some(if patient {
+                Duration::ZERO
+            } else {
+                UNANSWERED
+            }))?;
+        }
+        Ok(())
+    }
+
+    fn in_flight(&self) -> io::Result<InFlight> {
+        let fd = self.stream.as_raw_fd();
+        let (mut queued, mut unsent) = (0, 0);
+        // SAFETY: each call writes one int to the place it is given (tcp(7), SIOCOUTQ).
+        #[expect(unsafe_code, reason = "no crate here wraps these two requests")]
+        unsafe {
+            outgoing(fd, &raw mut queued)?;
+            outgoing_unsent(fd, &raw mut unsent)?;
+        }
+        Ok(InFlight { unacknowledged: queued - unsent, unsent })
+    }
+}
+
+/// Bytes written to a socket that the peer has not acknowledged: sent, and not yet sent.
+struct InFlight {
+    unacknowledged: libc::c_int,
+    unsent: libc::c_int,
+}
+
+impl InFlight {
+    fn is_empty(&self) -> bool {
+        self.unacknowledged == 0 && self.unsent == 0
+    }
+}
+
+/// `SIOCOUTQNSD` of linux/sockios.h.
+const SIOCOUTQNSD: libc::Ioctl = 0x894b;
+
+mod requests {
+    nix::ioctl_read_bad!(
+        /// `SIOCOUTQ`: bytes not yet acknowledged.
+        outgoing, nix::libc::TIOCOUTQ, nix::libc::c_int);
+    nix::ioctl_read_bad!(
+        /// `SIOCOUTQNSD`: bytes not yet sent.
+        outgoing_unsent, super::SIOCOUTQNSD, nix::libc::c_int);
+}
+use requests::{outgoing, outgoing_unsent};
+
+fn timeout(end: Option<Instant>) -> PollTimeout {
+    end.map_or(PollTimeout::NONE, |end| {
+        let left = end.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    })
+}
+
+impl Read for &Link {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.stream).read(buffer)
+    }
+}
+
+impl Write for &Link {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match (&self.stream).write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.look_after()?,
+                written => {
+                    self.set_patient(false)?;
+                    return written;
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

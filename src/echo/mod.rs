@@ -1,0 +1,18 @@
+//! The pair: a server that keeps a log of the messages a client sends, and the client.
+//!
+//! The two never see each other; what they share is the wire, the screens, and how a connection is
+//! looked after.
+
+mod client;
+mod host;
+mod input;
+mod link;
+mod log;
+mod readback;
+mod screen;
+mod server;
+mod wire;
+
+pub use client::Client;
+pub use host::{Ports, parse_port};
+pub use server::Server;

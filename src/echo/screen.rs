@@ -1,0 +1,217 @@
+//! Every phrase that the two programs show, once.
+//!
+//! A screen that cannot be written (a closed pipe, a full disk) never stops a session: the first
+//! error is kept, nothing more is written, and [`Screen::finish`] tells of it at the end. Nothing is
+//! written out before [`Screen::flush`] or a full buffer: whoever is about to block flushes.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+
+use crate::fault::Fault;
+use crate::safe;
+
+/// The server's prompt for its port, where the command line leaves it out.
+pub const ASK_PORT: &str = "enter port to listen on: ";
+/// The client's prompt for the server's address.
+pub const ASK_SERVER_ADDRESS: &str = "enter server address: ";
+/// The client's prompt for the server's port.
+pub const ASK_SERVER_PORT: &str = "enter server port: ";
+/// The client's prompt for a message.
+pub const ASK_MESSAGE: &str = "enter a message to send to server: ";
+
+/// The bytes written out at once.
+const CHUNK: usize = 128 * 1024;
+
+/// Standard output as a file, so that nothing is kept back in a buffer but our own.
+pub fn stdout() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+/// What one of the programs shows on its standard output.
+#[derive(Debug)]
+pub struct Screen<W: Write> {
+    out: BufWriter<W>,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Screen<W> {
+    /// A screen with nothing on it.
+    pub fn new(out: W) -> Self {
+        Screen { out: BufWriter::with_capacity(CHUNK, out), error: None }
+    }
+
+    pub fn server_address(&mut self, address: IpAddr) {
+        self.put(|out| writeln!(out, "server is at address: {address}"));
+    }
+
+    pub fn server_port(&mut self, port: u16) {
+        self.put(|out| writeln!(out, "server is using port: {port}"));
+    }
+
+    pub fn client_address(&mut self, address: IpAddr) {
+        self.put(|out| writeln!(out, "server connected to client at address: {address}"));
+    }
+
+    pub fn received(&mut self, message: &[u8]) {
+        self.quoted(b"server received message: \"", message);
+    }
+
+    pub fn client_quits(&mut self) {
+        self.put(|out| out.write_all(b"the client has informed the server that it is quitting\n"));
+    }
+
+    pub fn connected(&mut self) {
+        self.put(|out| out.write_all(b"client has connected to the server!\n"));
+    }
+
+    /// A prompt; the cursor stays behind it.
+    pub fn ask(&mut self, prompt: &str) {
+        self.put(|out| out.write_all(prompt.as_bytes()));
+    }
+
+    /// What was read behind a prompt, where no terminal has shown it already.
+    pub fn typed(&mut self, text: &[u8]) {
+        self.whole_line(text);
+    }
+
+    /// The line end that a terminal does not show when input ends behind a prompt.
+    pub fn end_of_input(&mut self) {
+        self.put(|out| out.write_all(b"\n"));
+    }
+
+    pub fn sending(&mut self, message: &[u8]) {
+        self.quoted(b"client sending message: \"", message);
+    }
+
+    pub fn quitting(&mut self) {
+        self.put(|out| out.write_all(b"client informing server that it is quitting.\n"));
+    }
+
+    pub fn log_follows(&mut self) {
+        self.put(|out| out.write_all(b"client received message log:\n"));
+    }
+
+    pub fn log_line(&mut self, line: &[u8]) {
+        self.whole_line(line);
+    }
+
+    /// Writes out what has been shown so far.
+    pub fn flush(&mut self) {
+        self.put(Write::flush);
+    }
+
+    /// Writes out the rest, and tells whether all of it could be.
+    pub fn finish(mut self) -> Result<(), Fault> {
+        self.flush();
+        // What a broken screen did not take is not to be tried again when the buffer is dropped.
+        let (_, _) = self.out.into_parts();
+        match self.error {
+            None => Ok(()),
+            Some(error) => Err(Fault::new("cannot write the screen")
+                .because(error)
+                .hint("the session itself went on to its end; only what was to be shown is lost")),
+        }
+    }
+
+    fn whole_line(&mut self, text: &[u8]) {
+        self.put(|out| {
+            safe::write(out, text)?;
+            out.write_all(b"\n")
+        });
+    }
+
+    fn quoted(&mut self, phrase: &[u8], message: &[u8]) {
+        self.put(|out| {
+            out.write_all(phrase)?;
+            safe::write(out, message)?;
+            out.write_all(b"\"\n")
+        });
+    }
+
+    fn put(&mut self, write: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>) {
+        if self.error.is_none() {
+            self.error = write(&mut self.out).err();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_screens_read_as_the_design_says() {
+        let mut shown = Vec::new();
+        let mut screen = Screen::new(&mut shown);
+        screen.server_address("192.168.1.3".parse().unwrap());
+        screen.server_port(12345);
+        screen.client_address("192.168.1.4".parse().unwrap());
+        screen.received(b"This is my first message");
+        screen.client_quits();
+        screen.connected();
+        screen.ask(ASK_MESSAGE);
+        screen.typed(b"This is my first message");
+        screen.sending(b"This is my first message");
+        screen.ask(ASK_MESSAGE);
+        screen.end_of_input();
+        screen.quitting();
+        screen.log_follows();
+        screen.log_line(b"This is my first message");
+        screen.finish().expect("a vector takes everything");
+        let expected = "\
+server is at address: 192.168.1.3
+server is using port: 12345
+server connected to client at address: 192.168.1.4
+server received message: \"This is my first message\"
+the client has informed the server that it is quitting
+client has connected to the server!
+enter a message to send to server: This is my first message
+client sending message: \"This is my first message\"
+enter a message to send to server: \n\
+client informing server that it is quitting.
+client received message log:
+This is my first message
+";
+        assert_eq!(String::from_utf8(shown).unwrap(), expected);
+    }
+
+    #[test]
+    fn text_from_outside_is_escaped_wherever_it_is_shown() {
+        let mut shown = Vec::new();
+        let mut screen = Screen::new(&mut shown);
+        screen.received(b"\x1b[2J");
+        screen.sending(b"\x07");
+        screen.typed(b"\r");
+        screen.log_line(b"\xff");
+        screen.finish().expect("a vector takes everything");
+        assert_eq!(
+            String::from_utf8(shown).unwrap(),
+            "server received message: \"\\x1b[2J\"\nclient sending message: \"\\x07\"\n\\x0d\n\\xff\n"
+        );
+    }
+
+    #[test]
+    fn a_broken_screen_is_told_at_the_end_and_written_to_only_once() {
+        struct Full(u32);
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                self.0 += 1;
+                Err(io::Error::from(io::ErrorKind::StorageFull))
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut full = Full(0);
+        let mut screen = Screen::new(&mut full);
+        screen.connected();
+        screen.flush();
+        screen.quitting();
+        screen.flush();
+        let error = screen.finish().expect_err("the disk is full");
+        assert_eq!(error.to_string(), "cannot write the screen");
+        assert_eq!(full.0, 1);
+    }
+}

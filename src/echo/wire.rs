@@ -1,0 +1,296 @@
+//! The wire: messages in a stream of bytes.
+//!
+//! Client to server, a message is its bytes and a line feed; a carriage return before the line feed
+//! belongs to the line end (telnet, files from Windows). A message that itself ends in a carriage
+//! return is therefore sent with both, so that every message without a line feed in it arrives as
+//! it was. Server to client, the log is every message and a line feed, verbatim.
+//!
+//! However the stream was split on its way, the same lines come out; and memory stays within the
+//! limit for one line, whatever arrives.
+
+use std::io::{self, Read, Write};
+
+/// The message that ends a session. Nothing else does: `Quit`, ` quit` and `quit now` are messages.
+pub const QUIT: &[u8] = b"quit";
+
+/// The bytes read at once while lines are short.
+const CHUNK: usize = 256 * 1024;
+
+/// Writes `message` as the client sends it.
+pub fn send(out: &mut impl Write, message: &[u8]) -> io::Result<()> {
+    out.write_all(message)?;
+    out.write_all(if message.ends_with(b"\r") { b"\r\n" } else { b"\n" })
+}
+
+/// What ends a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEnd {
+    /// A line feed alone: a carriage return before it is part of the line.
+    Lf,
+    /// A line feed, or a carriage return and a line feed.
+    MaybeCrLf,
+}
+
+/// What comes next in a stream of lines.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// A line, without its end.
+    Line(&'a [u8]),
+    /// A line over the limit. It is passed over.
+    TooLong,
+    /// The stream ended inside a line; these are its bytes.
+    Tail(&'a [u8]),
+    /// The stream ended between lines.
+    End,
+}
+
+/// Splits a stream into lines of at most a given length.
+#[derive(Debug)]
+pub struct Lines<R> {
+    source: R,
+    line_end: LineEnd,
+    limit: usize,
+    buffer: Vec<u8>,
+    /// `buffer[start..end]` was read and not handed out.
+    start: usize,
+    end: usize,
+    /// `buffer[start..scanned]` holds no line feed.
+    scanned: usize,
+    /// What comes up to the next line feed belongs to a line that was too long.
+    skipping: bool,
+    ended: bool,
+}
+
+impl<R: Read> Lines<R> {
+    /// Lines of at most `limit` bytes, line ends not counted.
+    pub fn new(source: R, line_end: LineEnd, limit: usize) -> Self {
+        Lines {
+            source,
+            line_end,
+            limit,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            scanned: 0,
+            skipping: false,
+            ended: false,
+        }
+    }
+
+    /// Whether [`next`](Self::next) will answer without reading, and so without blocking.
+    pub fn is_ready(&mut self) -> bool {
+        self.skip();
+        self.ended || self.find_line_feed().is_some() || self.unfinished() > self.longest()
+    }
+
+    /// The next line, or how the stream ended. An error is the source's; what was read before it is
+    /// still there for [`unfinished`](Self::unfinished) to tell.
+    pub fn next(&mut self) -> io::Result<Next<'_>> {
+        loop {
+            self.skip();
+            if let Some(line_feed) = self.find_line_feed() {
+                let mut line = self.start..line_feed;
+                self.pass(line_feed + 1);
+                if self.line_end == LineEnd::MaybeCrLf && self.buffer[line.clone()].ends_with(b"\r") {
+                    line.end -= 1;
+                }
+                return Ok(if line.len() > self.limit {
+                    Next::TooLong
+                } else {
+                    Next::Line(&self.buffer[line])
+                });
+            }
+            if self.unfinished() > self.longest() {
+                self.skipping = true;
+                return Ok(Next::TooLong);
+            }
+            if self.ended {
+                let tail = self.start..self.end;
+                self.pass(self.end);
+                return Ok(match tail.len() {
+                    0 => Next::End,
+                    length if length > self.limit => Next::TooLong,
+                    _ => Next::Tail(&self.buffer[tail]),
+                });
+            }
+            self.fill()?;
+        }
+    }
+
+    /// How many bytes have been read of a line whose end has not.
+    pub fn unfinished(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Where the lines come from.
+    pub fn source(&self) -> &R {
+        &self.source
+    }
+
+    /// Gives back where the lines come from; what was read of it and not handed out is gone.
+    pub fn into_source(self) -> R {
+        self.source
+    }
+
+    /// The longest unfinished line that may still become one within the limit.
+    fn longest(&self) -> usize {
+        self.limit.saturating_add(usize::from(self.line_end == LineEnd::MaybeCrLf))
+    }
+
+    /// Passes over what is there of a line that was too long.
+    fn skip(&mut self) {
+        if self.skipping {
+            let line_feed = self.find_line_feed();
+            self.skipping = line_feed.is_none() && !self.ended;
+            self.pass(line_feed.map_or(self.end, |line_feed| line_feed + 1));
+        }
+    }
+
+    fn pass(&mut self, to: usize) {
+        self.start = to;
+        self.scanned = to;
+    }
+
+    fn find_line_feed(&mut self) -> Option<usize> {
+        let found = memchr::memchr(b'\n', &self.buffer[self.scanned..self.end]);
+        self.scanned = found.map_or(self.end, |at| self.scanned + at);
+        found.map(|_| self.scanned)
+    }
+
+    /// Reads once. What is kept moves to the front first, so that a line always lies in one piece.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.scanned -= self.start;
+        self.start = 0;
+        if self.end == self.buffer.len() {
+            // Doubling, but never much beyond the longest line there may be.
+            let wanted = (2 * self.buffer.len()).max(CHUNK).min(self.longest().saturating_add(CHUNK));
+            self.buffer.resize(wanted, 0);
+        }
+        let read = loop {
+            match self.source.read(&mut self.buffer[self.end..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        self.end += read;
+        self.ended = read == 0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Hands out its pieces, one a read.
+    struct Pieces(Vec<Vec<u8>>);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            let piece = self.0.remove(0);
+            buffer[..piece.len()].copy_from_slice(&piece);
+            Ok(piece.len())
+        }
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    enum Owned {
+        Line(Vec<u8>),
+        TooLong,
+        Tail(Vec<u8>),
+    }
+
+    fn lines(pieces: Vec<Vec<u8>>, line_end: LineEnd, limit: usize) -> Vec<Owned> {
+        let mut lines = Lines::new(Pieces(pieces), line_end, limit);
+        let mut found = Vec::new();
+        loop {
+            found.push(match lines.next().unwrap() {
+                Next::Line(line) => Owned::Line(line.to_vec()),
+                Next::TooLong => Owned::TooLong,
+                Next::Tail(tail) => Owned::Tail(tail.to_vec()),
+                Next::End => return found,
+            });
+        }
+    }
+
+    /// What the stream means, without any buffer: the definition that [`Lines`] is held against.
+    fn meant(stream: &[u8], line_end: LineEnd, limit: usize) -> Vec<Owned> {
+        let mut pieces: Vec<&[u8]> = stream.split(|&byte| byte == b'\n').collect();
+        let tail = pieces.pop().unwrap_or_default();
+        let line = |piece: &[u8]| {
+            let crlf = line_end == LineEnd::MaybeCrLf;
+            let line = piece.strip_suffix(b"\r").filter(|_| crlf).unwrap_or(piece);
+            if line.len() > limit { Owned::TooLong } else { Owned::Line(line.to_vec()) }
+        };
+        let mut meant: Vec<Owned> = pieces.into_iter().map(line).collect();
+        match tail.len() {
+            0 => {}
+            length if length > limit => meant.push(Owned::TooLong),
+            _ => meant.push(Owned::Tail(tail.to_vec())),
+        }
+        meant
+    }
+
+    #[test]
+    fn a_carriage_return_belongs_to_the_line_end_only_where_it_may() {
+        let stream = || vec![b"one\r\ntwo\n\r\r\n\r\nth\rree\n".to_vec()];
+        let line = |line: &[u8]| Owned::Line(line.to_vec());
+        assert_eq!(
+            lines(stream(), LineEnd::MaybeCrLf, 9),
+            [line(b"one"), line(b"two"), line(b"\r"), line(b""), line(b"th\rree")]
+        );
+        assert_eq!(
+            lines(stream(), LineEnd::Lf, 9),
+            [line(b"one\r"), line(b"two"), line(b"\r\r"), line(b"\r"), line(b"th\rree")]
+        );
+    }
+
+    #[test]
+    fn a_line_over_the_limit_takes_no_memory() {
+        let mut lines = Lines::new(io::repeat(b'x').take(100 << 20), LineEnd::Lf, 1000);
+        assert_eq!(lines.next().unwrap(), Next::TooLong);
+        assert_eq!(lines.next().unwrap(), Next::End);
+        assert!(lines.buffer.len() <= 2 * CHUNK, "{}", lines.buffer.len());
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_a_stream_gives_the_same_lines(
+            stream in proptest::collection::vec(proptest::sample::select(&b"ab\r\n\xff"[..]), 0..60),
+            cuts in proptest::collection::vec(0usize..60, 0..20),
+            crlf: bool,
+            limit in 1usize..8,
+        ) {
+            let line_end = if crlf { LineEnd::MaybeCrLf } else { LineEnd::Lf };
+            let mut cuts: Vec<usize> = cuts.into_iter().filter(|&cut| cut < stream.len()).collect();
+            cuts.sort_unstable();
+            cuts.dedup();
+            let mut pieces = Vec::new();
+            let mut from = 0;
+            for cut in cuts.into_iter().chain([stream.len()]).filter(|&cut| cut > 0) {
+                pieces.push(stream[from..cut].to_vec());
+                from = cut;
+            }
+            prop_assert_eq!(lines(pieces, line_end, limit), meant(&stream, line_end, limit));
+        }
+
+        #[test]
+        fn every_message_without_a_line_feed_arrives_as_it_was_sent(
+            messages in proptest::collection::vec(
+                proptest::collection::vec(proptest::sample::select(&b"a\r\0\xff "[..]), 0..9), 0..9),
+        ) {
+            let mut stream = Vec::new();
+            for message in &messages {
+                send(&mut stream, message).unwrap();
+            }
+            let sent: Vec<Owned> = messages.into_iter().map(Owned::Line).collect();
+            prop_assert_eq!(lines(vec![stream], LineEnd::MaybeCrLf, 9), sent);
+        }
+    }
+}
