@@ -6,6 +6,7 @@
 mod cli;
 mod echo;
 mod fault;
+mod harness;
 mod safe;
 
 use std::process::ExitCode;

@@ -1,0 +1,7 @@
+//! The harness: plays fixtures against the two programs of a pair and judges what it saw.
+//!
+//! What always holds: it drives executables and never calls into the pair of this package, so that
+//! a mistake in the framing cannot agree with itself; and jobs emit verdicts, only `report` words.
+
+pub mod fixture;
+pub mod golden;
