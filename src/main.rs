@@ -6,6 +6,7 @@
 mod cli;
 mod echo;
 mod fault;
+#[allow(dead_code, reason = "its faces are being built")]
 mod harness;
 mod safe;
 

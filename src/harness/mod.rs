@@ -5,3 +5,6 @@
 
 pub mod fixture;
 pub mod golden;
+pub mod program;
+pub mod relay;
+pub mod session;
