@@ -3,6 +3,7 @@
 //! What always holds: it drives executables and never calls into the pair of this package, so that
 //! a mistake in the framing cannot agree with itself; and jobs emit verdicts, only `report` words.
 
+pub mod check;
 pub mod fixture;
 pub mod golden;
 pub mod program;
