@@ -1,11 +1,14 @@
 """The assignment's client as a competent student writes it: plain Python, buffered input and output.
 
 One of the programs that scripts/bench.sh measures echolog against. A third argument names a file of
-messages, one a line, to send instead of asking for them.
+messages, one a line, to send instead of asking for them. With --at-once each is on its way, and on
+the screen, before the next is read.
 """
 
 import socket
 import sys
+
+AT_ONCE = "--at-once" in sys.argv
 
 
 def typed():
@@ -34,9 +37,9 @@ def main():
             for message in from_script(sys.argv[3]) if scripted else typed():
                 if message == "quit":
                     break
-                print(f'client sending message: "{message}"')
+                print(f'client sending message: "{message}"', flush=AT_ONCE)
                 server.write(message + "\n")
-                if not scripted:
+                if AT_ONCE or not scripted:
                     server.flush()
             print("client informing server that it is quitting.")
             server.write("quit\n")

@@ -1,0 +1,314 @@
+"""Measures echolog against what a user would pick instead, and prints one table.
+
+Run by scripts/bench.sh. Every figure is a median of several runs, and the programs that are compared
+take turns, so that a machine that slows down slows all of them. Nothing here sleeps: it waits for a
+port to be listened on, for a line to be shown, for a process to end.
+"""
+
+import argparse
+import os
+import platform
+import pty
+import random
+import select
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ECHOLOG = os.environ["ECHOLOG"]
+PYTHON = [sys.executable, "-E"]
+DEADLINE = 600
+
+
+class Bench:
+    def __init__(self, options, folder):
+        self.options = options
+        self.folder = folder
+        self.rows = []
+        self.ports = iter(range(10000 + os.getpid() % 5000, 20000))
+
+    def row(self, what, figure, against="", ratio=""):
+        self.rows.append((what, figure, against, ratio))
+        print("  " + " | ".join(cell for cell in (what, figure, against, ratio) if cell), file=sys.stderr)
+
+    def port(self):
+        """The next port that nobody listens on."""
+        return next(port for port in self.ports if not is_listened_on(port))
+
+    def file(self, name):
+        return os.path.join(self.folder, name)
+
+    def messages(self, count):
+        """A script of `count` messages of 40 to 100 bytes, and then quit."""
+        path = self.file(f"messages-{count}")
+        if not os.path.exists(path):
+            dice = random.Random(20)
+            letters = "abcdefghijklmnopqrstuvwxyz      ABCDEFGHIJ0123456789.,"
+            pool = "".join(dice.choices(letters, k=1 << 16))
+            with open(path, "w", encoding="ascii") as script:
+                for _ in range(count):
+                    start = dice.randrange((1 << 16) - 100)
+                    script.write(pool[start : start + dice.randint(40, 100)] + "\n")
+                script.write("quit\n")
+        return path
+
+    # ------------------------------------------------------------------------------ the pair
+
+    def session(self, server, client, stdin=None):
+        """Seconds from starting the client to the end of both programs, screens to /dev/null."""
+        port = str(self.port())
+        fill = lambda command: [word.replace("{port}", port) for word in command]
+        with open(os.devnull, "w") as null:
+            serving = subprocess.Popen(fill(server), stdout=null)
+            try:
+                until(lambda: is_listened_on(int(port)) or serving.poll() is not None)
+                begun = time.perf_counter()
+                with open(stdin or os.devnull, "rb") as source:
+                    subprocess.run(fill(client), stdin=source, stdout=null, check=True, timeout=DEADLINE)
+                serving.wait(timeout=DEADLINE)
+                took = time.perf_counter() - begun
+            finally:
+                serving.kill()
+                serving.wait()
+        if serving.returncode != 0:
+            sys.exit(f"error: {server[0]} ended with {serving.returncode}")
+        return took
+
+    def echolog_session(self, script):
+        return self.session(
+            [ECHOLOG, "server", "{port}", "--max-log", "2G"],
+            [ECHOLOG, "client", "127.0.0.1", "{port}", "--script", script],
+        )
+
+    def python_session(self, script, *options):
+        return self.session(
+            PYTHON + [HERE + "/peers/server.py", "{port}", *options],
+            PYTHON + [HERE + "/peers/client.py", "127.0.0.1", "{port}", script, *options],
+        )
+
+    def socat_session(self, script):
+        """The floor: the same bytes are carried there, kept in a file, and carried back, unread."""
+        kept = self.file("kept")
+        return self.session(
+            ["socat", "-b", "65536", "-t", "60", "TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr",
+             f"SYSTEM:cat > {kept}; cat {kept}"],
+            ["socat", "-b", "65536", "-t", "60", "-", "TCP:127.0.0.1:{port}"],
+            stdin=script,
+        )
+
+    def pair(self):
+        count = self.options.messages
+        script = self.messages(count)
+        contenders = {"echolog": self.echolog_session, "python": self.python_session}
+        if shutil.which("socat"):
+            contenders["socat"] = self.socat_session
+        times = self.in_turns(contenders, script)
+        what = f"{count:,} messages there and back"
+        ours = times["echolog"]
+        self.row(what, seconds(ours), f"Python pair {seconds(times['python'])}",
+                 f"{times['python'] / ours:.1f} times faster")
+        if "socat" in times:
+            self.row(what, seconds(ours), f"socat, nothing read {seconds(times['socat'])}",
+                     f"{ours / times['socat']:.2f} times the floor")
+        # The usual way to write it takes too long for the full size.
+        script = self.messages(count // 10)
+        at_once = lambda script: self.python_session(script, "--at-once")
+        times = self.in_turns({"echolog": self.echolog_session, "python": at_once}, script)
+        self.row(f"{count // 10:,} messages there and back", seconds(times["echolog"]),
+                 f"Python pair, each message at once {seconds(times['python'])}",
+                 f"{times['python'] / times['echolog']:.1f} times faster")
+
+    def in_turns(self, contenders, *arguments):
+        runs = {name: [] for name in contenders}
+        for _ in range(self.options.runs):
+            for name, run in contenders.items():
+                runs[name].append(run(*arguments))
+        return {name: statistics.median(times) for name, times in runs.items()}
+
+    def growth(self):
+        """Time per message, start-up (a session of no message) taken off."""
+        largest = self.options.largest
+        counts = [count for count in (10_000, 100_000, 1_000_000, 10_000_000) if count <= largest]
+        # What takes a millisecond is measured more often than what takes seconds.
+        runs = {0: 201, 10_000: 201, 100_000: 41}
+        times = {0: [], **{count: [] for count in counts}}
+        for count in times:
+            script = self.messages(count)
+            for _ in range(runs.get(count, self.options.runs)):
+                times[count].append(self.echolog_session(script))
+        startup = statistics.median(times.pop(0))
+        each = {count: (statistics.median(runs) - startup) / count * 1e9 for count, runs in times.items()}
+        for count, nanoseconds in each.items():
+            middle = statistics.median(each.values())
+            self.row(f"time per message, {count:,} messages", f"{nanoseconds:.0f} ns",
+                     f"median of the sizes {middle:.0f} ns", f"{nanoseconds / middle - 1:+.0%}")
+
+    def memory(self):
+        """Peak memory of both programs with a log of the given size, as time(1) sees it."""
+        size = self.options.log_mib
+        timer = shutil.which("time")
+        if not timer:
+            return self.row(f"peak memory, log of {size} MiB", "not measured: time(1) is not here")
+        script = self.file("large")
+        message = b"m" * 127 + b"\n"
+        with open(script, "wb") as out:
+            for _ in range(size):
+                out.write(message * (1024 * 1024 // len(message)))
+            out.write(b"quit\n")
+        peaks = {name: self.file(name + ".peak") for name in ("server", "client")}
+        timed = lambda name, *words: [timer, "-f", "%M", "-o", peaks[name], ECHOLOG, name, *words]
+        self.session(timed("server", "{port}", "--max-log", "4G"),
+                     timed("client", "127.0.0.1", "{port}", "--script", script))
+        os.remove(script)
+        for name, path in peaks.items():
+            with open(path) as peak:
+                kib = int(peak.read())
+            self.row(f"peak memory of the {name}, log of {size} MiB", f"{kib / 1024:.1f} MiB")
+
+    def typed(self):
+        """From Enter at the client's terminal to the line on the server's screen."""
+        ours = self.typed_latency([ECHOLOG, "server"], [ECHOLOG, "client", "127.0.0.1"])
+        python = self.typed_latency(PYTHON + [HERE + "/peers/server.py"],
+                                    PYTHON + [HERE + "/peers/client.py", "127.0.0.1"])
+        slow = statistics.quantiles(ours, n=100)[98]
+        ours, python = statistics.median(ours), statistics.median(python)
+        self.row("a typed message, Enter to the server's screen", f"{ours * 1e6:.0f} µs (99 %: {slow * 1e6:.0f} µs)",
+                 f"Python pair {python * 1e6:.0f} µs", f"{python / ours:.1f} times faster")
+
+    def typed_latency(self, server, client):
+        port = str(self.port())
+        with Terminal(server + [port]) as server, Terminal(client + [port], ready=port) as client:
+            times = []
+            for number in range(self.options.typed):
+                client.read_until(b"enter a message to send to server: ")
+                message = f"typed message {number}"
+                begun = time.perf_counter()
+                client.write(message.encode() + b"\r")
+                server.read_until(b'server received message: "%s"' % message.encode())
+                times.append(time.perf_counter() - begun)
+            client.read_until(b"enter a message to send to server: ")
+            client.write(b"quit\r")
+            server.read_until(b"quitting")
+            client.read_until(b"client received message log:")
+        return times
+
+    def startup(self):
+        """From asking for a process to its end."""
+        def run(*command):
+            begun = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+            return time.perf_counter() - begun
+
+        times = {"echolog": [], "true": []}
+        for _ in range(100):
+            times["echolog"].append(run(ECHOLOG, "--version"))
+            times["true"].append(run("/bin/true"))
+        ours, nothing = (statistics.median(times[name]) for name in ("echolog", "true"))
+        self.row("echolog --version", f"{ours * 1e3:.2f} ms", f"/bin/true {nothing * 1e3:.2f} ms",
+                 f"{ours / nothing:.2f} times as long")
+
+    def build(self):
+        """A debug build from nothing, sources of the dependencies at hand."""
+        begun = time.perf_counter()
+        subprocess.run(["cargo", "build", "--quiet", "--locked", "--target-dir", self.file("target")],
+                       cwd=os.path.dirname(HERE), check=True)
+        self.row("clean debug build", f"{time.perf_counter() - begun:.0f} s")
+
+
+class Terminal:
+    """A program on a pseudo-terminal of its own, killed at the end whatever happens."""
+
+    def __init__(self, command, ready=None):
+        if ready:
+            until(lambda: is_listened_on(int(ready)))
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.environ["TERM"] = "xterm"
+            os.execvp(command[0], command)
+        self.seen = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.master)
+        os.kill(self.pid, 9)
+        os.waitpid(self.pid, 0)
+
+    def write(self, text):
+        os.write(self.master, text)
+
+    def read_until(self, text):
+        end = time.monotonic() + 10
+        while text not in self.seen:
+            if not select.select([self.master], [], [], end - time.monotonic())[0]:
+                sys.exit(f"error: {text} was not shown within 10 s; seen: {self.seen[-300:]}")
+            self.seen += os.read(self.master, 65536)
+        self.seen = self.seen[self.seen.index(text) + len(text) :]
+
+
+def is_listened_on(port):
+    wanted = f":{port:04X}"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table) as sockets:
+            if any(line.split()[1].endswith(wanted) and line.split()[3] == "0A" for line in list(sockets)[1:]):
+                return True
+    return False
+
+
+def until(holds):
+    end = time.monotonic() + 10
+    while not holds():
+        if time.monotonic() > end:
+            sys.exit("error: nothing listens yet after 10 s")
+
+
+def seconds(time):
+    return f"{time:.2f} s" if time >= 1 else f"{time * 1e3:.0f} ms"
+
+
+def machine():
+    with open("/proc/cpuinfo") as cpuinfo:
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}, "
+            f"{memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}, "
+            + subprocess.check_output([ECHOLOG, "--version"], text=True).strip())
+
+
+def main():
+    parts = ["pair", "growth", "memory", "typed", "startup", "build"]
+    parser = argparse.ArgumentParser(prog="scripts/bench.sh", description=__doc__.split("\n")[0])
+    parser.add_argument("--messages", type=int, default=5_000_000, help="of the large session (%(default)s)")
+    parser.add_argument("--largest", type=int, default=10_000_000,
+                        help="session that the time per message is taken of (%(default)s)")
+    parser.add_argument("--log-mib", type=int, default=1024, help="log that memory is taken with (%(default)s)")
+    parser.add_argument("--typed", type=int, default=1000, help="messages typed (%(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="of everything that is timed (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of: {', '.join(parts)}")
+    options = parser.parse_args()
+    if options.quick:
+        options.messages, options.largest, options.log_mib, options.typed = 200_000, 100_000, 64, 100
+    unknown = set(options.parts) - set(parts)
+    if unknown:
+        parser.error(f"there is no part {unknown.pop()}; there are {', '.join(parts)}")
+    with tempfile.TemporaryDirectory(prefix="echolog-bench-") as folder:
+        bench = Bench(options, folder)
+        for part in options.parts or parts:
+            print(f"{part} …", file=sys.stderr)
+            getattr(bench, part)()
+    print(f"{machine()}; medians of {options.runs} runs and more, loopback, screens to /dev/null\n")
+    widths = [max(len(row[column]) for row in bench.rows) for column in range(4)]
+    head = ("what", "echolog", "against", "ratio")
+    widths = [max(width, len(name)) for width, name in zip(widths, head)]
+    for row in [head, tuple("-" * width for width in widths), *bench.rows]:
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
+
+
+if __name__ == "__main__":
+    main()
