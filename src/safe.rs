@@ -6,9 +6,9 @@
 
 use std::io::{self, Write};
 
-/// Bytes looked at in one step of the search for something to escape: enough for the compiler to
-/// use the widest registers.
-const STEP: usize = 32;
+/// Bytes looked at in one step of the search for something to escape: a register that every machine
+/// has.
+const STEP: usize = 16;
 
 /// Writes `text` to `out`, escaped where it must be.
 pub fn write(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
@@ -44,11 +44,15 @@ pub fn show(text: &[u8]) -> String {
 }
 
 /// Whether `text` is printable ASCII and tabs throughout, so that it can be shown as it is.
-pub fn is_plain(text: &[u8]) -> bool {
-    let plain = |byte: u8| (b' '..=b'~').contains(&byte) || byte == b'\t';
-    let mut steps = text.chunks_exact(STEP);
-    steps.all(|step| step.iter().fold(true, |all, &byte| all & plain(byte)))
-        && text[text.len() - text.len() % STEP..].iter().all(|&byte| plain(byte))
+fn is_plain(text: &[u8]) -> bool {
+    let plain = |bytes: &[u8]| {
+        bytes.iter().fold(true, |all, &byte| all & ((b' '..=b'~').contains(&byte) | (byte == b'\t')))
+    };
+    match text.last_chunk::<STEP>() {
+        // The last step overlaps the one before it rather than leaving a rest to go through singly.
+        Some(last) => text.chunks_exact(STEP).all(plain) && plain(last),
+        None => plain(text),
+    }
 }
 
 fn must_escape(character: char) -> bool {
