@@ -1,0 +1,9 @@
+//! The pair as its users meet it: two programs, their command lines, screens, errors and exit codes.
+//!
+//! One test program, so that what has to take its time (a cut cable, a reader who pauses) runs beside
+//! everything else.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod assignment;
