@@ -1,6 +1,7 @@
 //! The command line: arguments and dispatch. The only room that knows both wings.
 
 mod pair;
+mod replay;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +23,8 @@ enum Command {
     Server(pair::ServerArgs),
     /// Connect to a server, send it messages, and show the log that comes back
     Client(pair::ClientArgs),
+    /// Play fixtures with both programs, and compare their screens with the golden ones
+    Replay(replay::ReplayArgs),
 }
 
 const EXIT_CODES: &str = "\
@@ -35,6 +38,7 @@ pub fn run() -> anyhow::Result<Exit> {
     match Cli::parse().command {
         Command::Server(args) => Server::from(args).run()?,
         Command::Client(args) => Client::from(args).run()?,
+        Command::Replay(args) => return args.run(),
     }
     Ok(Exit::Done)
 }

@@ -130,7 +130,7 @@ fn message_size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "a number of seconds is needed")?;
     Duration::try_from_secs_f64(number)
         .ok()

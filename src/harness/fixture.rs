@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::golden::Golden;
+use super::session::lines;
 use crate::fault::Fault;
 
 /// The file of what is typed, one message a line.
@@ -30,7 +31,9 @@ pub struct Fixture {
     pub name: String,
     /// The directory, as the user wrote it (or as found under what the user wrote).
     pub dir: PathBuf,
-    /// What is typed.
+    /// The messages file, byte for byte.
+    pub typed: Vec<u8>,
+    /// What it says.
     pub script: Script,
     /// The two goldens; none where the fixture has still to be blessed.
     pub goldens: Option<Goldens>,
@@ -57,16 +60,11 @@ pub struct Script {
 }
 
 impl Script {
-    /// Takes the bytes of a messages file apart. The `\r` of a `\r\n` belongs to the line end, and
-    /// the last line needs none.
+    /// Takes the bytes of a messages file apart.
     pub fn parse(bytes: &[u8]) -> Self {
-        let mut lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
-        if lines.last().is_some_and(|line| line.is_empty()) {
-            lines.pop();
-        }
-        let lines = lines.iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let lines: Vec<&[u8]> = lines(bytes).collect();
         let messages: Vec<Vec<u8>> =
-            lines.clone().take_while(|line| *line != b"quit").map(<[u8]>::to_vec).collect();
+            lines.iter().take_while(|line| **line != b"quit").map(|line| line.to_vec()).collect();
         let after = lines.len() - messages.len();
         Script { quits: after > 0, unsent: after.saturating_sub(1), messages }
     }
@@ -97,7 +95,8 @@ impl Fixture {
                     .into());
             }
         }
-        let script = Script::parse(&read(&dir.join(MESSAGES))?);
+        let typed = read(&dir.join(MESSAGES))?;
+        let script = Script::parse(&typed);
         let goldens = if missing.is_empty() {
             let golden = |file: &str| -> Result<Golden> {
                 let path = dir.join(file);
@@ -109,7 +108,7 @@ impl Fixture {
             None
         };
         let name = dir.file_name().map_or_else(|| dir.display().to_string(), lossy);
-        Ok(Fixture { name, dir: dir.to_path_buf(), script, goldens })
+        Ok(Fixture { name, dir: dir.to_path_buf(), typed, script, goldens })
     }
 }
 

@@ -6,6 +6,10 @@
 pub mod check;
 pub mod fixture;
 pub mod golden;
+pub mod judge;
 pub mod program;
 pub mod relay;
+pub mod replay;
+pub mod report;
 pub mod session;
+pub mod verdict;

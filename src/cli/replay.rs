@@ -1,0 +1,267 @@
+//! The arguments of `echolog replay` and `echolog record`.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::pair::seconds;
+use crate::fault::{Exit, Fault};
+use crate::harness::fixture::Asked;
+use crate::harness::program::Limits;
+use crate::harness::relay::Wire;
+use crate::harness::replay::{Programs, Replay, Shard, WireChoice, random_seed};
+use crate::harness::report::{self, Format, Report};
+use crate::harness::session::{self, Drive};
+
+const HELP: &str = "\
+A fixture is a directory with three plain files:
+  messages.txt     what is typed, one message a line
+  server.golden    the server's whole stdout
+  client.golden    the client's whole stdout, as seen at a terminal
+What is different each time is written [SERVER_ADDRESS], [PORT] and
+[CLIENT_ADDRESS] in the goldens; all else must be the same to the byte.
+
+Drives (how the client is fed; all three unless told otherwise):
+  script           by its --script option
+  pipe             through its standard input
+  terminal         at a terminal, one line at a time, each typed when the server
+                   has shown the one before
+
+Wires (what lies between the programs; the first four unless told otherwise):
+  direct           nothing
+  drip             one byte at a time
+  lump             many messages in one piece
+  shuffle[:SEED]   pieces of random sizes
+  every-split      one session for each place at which the stream can be split
+  every-cut        one session for each place at which the connection can end,
+                   by FIN and by RST; both programs must then say so in time, and
+                   no log that is not whole may pass for whole
+A failure names its session exactly (split:to-client:7, cut:to-server:12:rst);
+those names can be given to --wire too.
+
+Examples:
+  echolog replay                                all of fixtures/
+  echolog replay fixtures/one-message --wire all
+  echolog replay fixtures/one-message --show    what the two programs showed
+  echolog replay --drive terminal --wire direct,every-split
+  echolog replay --format junit --output report.xml
+  echolog replay mine --server 'python3 server.py {port}' \\
+                      --client 'python3 client.py {host} {port}'
+
+To add a fixture, write its messages.txt, let --bless write the goldens, and read
+them as you would read code:
+  mkdir fixtures/my-case
+  printf 'first\\nsecond\\nquit\\n' > fixtures/my-case/messages.txt
+  echolog replay --bless fixtures/my-case
+Or type it yourself: echolog record fixtures/my-case
+
+Exit codes: 0 everything agrees; 1 something does not; 2 nothing could be played.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct ReplayArgs {
+    /// Fixtures, or directories of fixtures
+    #[arg(value_name = "PATH", default_value = "fixtures")]
+    paths: Vec<PathBuf>,
+
+    /// How the client is fed: script, pipe, terminal, or all; several with commas between
+    #[arg(long, value_name = "DRIVES", value_delimiter = ',')]
+    drive: Vec<String>,
+
+    /// What lies between the programs: direct, drip, lump, shuffle[:SEED], every-split, every-cut, or
+    /// all; several with commas between
+    #[arg(long, value_name = "WIRES", value_delimiter = ',')]
+    wire: Vec<String>,
+
+    /// Write the goldens from what is seen, and show what has changed; refused when a session is not
+    /// sound
+    #[arg(long, conflicts_with_all = ["list", "show", "shard"])]
+    bless: bool,
+
+    /// Show each session as two columns, server and client, in time order; one session (terminal,
+    /// direct) unless told otherwise
+    #[arg(long)]
+    show: bool,
+
+    /// List what would be played, and play nothing
+    #[arg(long)]
+    list: bool,
+
+    /// Another server than echolog's own; {port} is filled in
+    #[arg(long, value_name = "CMD")]
+    server: Option<String>,
+
+    /// Another client than echolog's own; {host}, {port} and {script} are filled in
+    #[arg(long, value_name = "CMD")]
+    client: Option<String>,
+
+    /// A line to type first at a server that asks; {port} is filled in; may be given several times
+    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
+    server_answer: Vec<String>,
+
+    /// A line to type first at a client that asks; {host} and {port} are filled in; may be given
+    /// several times
+    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
+    client_answer: Vec<String>,
+
+    /// How many sessions run side by side; as many as there are processors by default
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<usize>,
+
+    /// How long one session may take
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    timeout: Duration,
+
+    /// Play only part I of N, for N machines that share the work
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+
+    /// Keep everything of failed sessions in this directory
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+
+    /// How to report
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "human")]
+    format: Format,
+
+    /// Where to report; people are then told on the screen as well
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl ReplayArgs {
+    /// Does what was asked for.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let seed = random_seed();
+        let replay = self.replay(seed)?;
+        let asked = if self.bless { Asked::Blessing } else { Asked::Judging };
+        let plan = replay.plan(asked)?;
+        if self.list {
+            report::list(&plan, self.format)?;
+            return Ok(Exit::Done);
+        }
+        session::stop_on_signals()?;
+        let shuffled = replay.wires.iter().find_map(|wire| match wire {
+            WireChoice::One(Wire::Shuffle(seed)) => Some(*seed),
+            _ => None,
+        });
+        let mut report = Report::new(self.format, self.output.as_deref(), shuffled)?;
+        report.begin(&plan);
+        let blessed = if self.bless {
+            Some(replay.bless(&plan, &mut |event| report.tell(event))?)
+        } else {
+            replay.run(&plan, &mut |event| report.tell(event))?;
+            None
+        };
+        let count = report.finish()?;
+        let done = blessed.is_none_or(|blessed| report::blessed(&blessed).is_ok_and(|done| done));
+        if count.stopped > 0 {
+            return Err(Fault::new("stopped before the end").into());
+        }
+        if count.passed + count.failed == 0 {
+            return Err(Fault::usage("nothing could be played").into());
+        }
+        Ok(if count.failed == 0 && done { Exit::Done } else { Exit::Failed })
+    }
+
+    fn replay(&self, seed: u64) -> anyhow::Result<Replay> {
+        let one = self.show;
+        let drives = match self.drive.as_slice() {
+            [] if one => vec![Drive::Terminal],
+            [] => Drive::ALL.to_vec(),
+            names => drives(names)?,
+        };
+        let wires = match self.wire.as_slice() {
+            [] if one => vec![WireChoice::One(Wire::Direct)],
+            [] => WireChoice::usual(seed),
+            names => wires(names, seed)?,
+        };
+        let programs = Programs {
+            server: self.server.clone(),
+            client: self.client.clone(),
+            server_answers: self.server_answer.clone(),
+            client_answers: self.client_answer.clone(),
+        };
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Replay {
+            paths: self.paths.clone(),
+            drives,
+            wires,
+            programs,
+            echolog: env::current_exe()?,
+            again: self.again(),
+            jobs: self.jobs.unwrap_or_else(processors),
+            limits: Limits { time: self.timeout, ..Limits::default() },
+            shard: self.shard,
+            keep: self.keep.clone(),
+            show: self.show,
+        })
+    }
+
+    /// The first words of a command that repeats a session of this replay.
+    fn again(&self) -> Vec<String> {
+        let called = env::args_os().next().unwrap_or_else(|| OsString::from("echolog"));
+        let mut words = vec![called.to_string_lossy().into_owned(), "replay".to_owned()];
+        let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+        if let Some(server) = &self.server {
+            option("--server", server);
+        }
+        if let Some(client) = &self.client {
+            option("--client", client);
+        }
+        self.server_answer.iter().for_each(|answer| option("--server-answer", answer));
+        self.client_answer.iter().for_each(|answer| option("--client-answer", answer));
+        if self.timeout != Limits::default().time {
+            option("--timeout", &self.timeout.as_secs_f64().to_string());
+        }
+        words
+    }
+}
+
+fn drives(names: &[String]) -> anyhow::Result<Vec<Drive>> {
+    let mut drives = Vec::new();
+    for name in names {
+        let named = match name.as_str() {
+            "all" => Drive::ALL.to_vec(),
+            name => vec![name.parse().map_err(|error| {
+                Fault::usage("--drive")
+                    .because(error)
+                    .hint("the drives are script, pipe and terminal; all stands for all of them")
+            })?],
+        };
+        named.into_iter().for_each(|drive| push_new(&mut drives, drive));
+    }
+    Ok(drives)
+}
+
+fn wires(names: &[String], seed: u64) -> anyhow::Result<Vec<WireChoice>> {
+    let mut wires = Vec::new();
+    for name in names {
+        let named = match name.as_str() {
+            "all" => WireChoice::all(seed),
+            name => vec![WireChoice::parse(name, seed).map_err(|error| {
+                Fault::usage("--wire").because(error).hint(
+                    "the wires are direct, drip, lump, shuffle[:SEED], every-split and every-cut; all stands for all of them",
+                )
+            })?],
+        };
+        named.into_iter().for_each(|wire| push_new(&mut wires, wire));
+    }
+    Ok(wires)
+}
+
+fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=1024) => Ok(jobs),
+        _ => Err("a number from 1 to 1024 is needed".into()),
+    }
+}

@@ -1,0 +1,304 @@
+//! Judging a session: its screens against the goldens, and what must hold without any golden.
+//!
+//! What always holds: the log on the client's screen is judged against the messages that were sent,
+//! whatever the goldens say, so that a wrong blessing cannot get past it. And the flaws of a session
+//! come with the likely cause first.
+
+use std::time::Duration;
+
+use super::fixture::{CLIENT_GOLDEN, Fixture, SERVER_GOLDEN};
+use super::golden::{Golden, Screen, Values, bless};
+use super::program::{Ending, Run, Stream};
+use super::relay::{Cut, Direction, Tape, Wire};
+use super::session::{Outcome, Readiness, Stall};
+use super::verdict::{End, Flaw, LogFlaw, Who};
+use crate::safe;
+
+/// The line behind which a client of this assignment shows the log.
+const LOG_FOLLOWS: &[u8] = b"client received message log:\n";
+
+/// What is wrong with a session over a wire that changes nothing of what arrives.
+pub fn whole(fixture: &Fixture, played: &Outcome) -> Vec<Flaw> {
+    let mut flaws = running(played);
+    flaws.extend(match played.stall {
+        Some(Stall::NotAsked(message)) => Some(Flaw::NotAsked(message + 1)),
+        Some(Stall::NotShown(message)) => Some(Flaw::NotShown(message + 1)),
+        None => None,
+    });
+    // A program that hung because its partner did not go on is not what is wrong.
+    if played.stall.is_some() {
+        flaws.retain(|flaw| !matches!(flaw, Flaw::Hung(_)));
+    }
+    for (who, run) in runs(played) {
+        if let Ending::Exited(status) = run.ending
+            && status != 0
+            && !flaws.iter().any(|flaw| matches!(flaw, Flaw::DiedAtStart))
+        {
+            flaws.push(Flaw::Status(who, status));
+        }
+    }
+    let flooded = flaws.iter().any(|flaw| matches!(flaw, Flaw::Flooded(_)));
+    if let Some(client) = &played.client
+        && !flooded
+    {
+        flaws.extend(log(&fixture.script.messages, client.transcript.screen()).map(Flaw::Log));
+        flaws.extend(unread(client, played.tape.as_ref()));
+        flaws.extend(screens(fixture, played));
+    }
+    flaws.extend(left_behind(played));
+    flaws
+}
+
+/// What is wrong with a session that was cut. `tape` is that of the same session played whole.
+pub fn cut(fixture: &Fixture, played: &Outcome, wire: Wire, tape: &Tape) -> Vec<Flaw> {
+    let mut flaws = running(played);
+    let Wire::Cut { toward, at, by } = wire else { return flaws };
+    let total = tape.len(Direction::ToClient);
+    // Only from these cuts on can all of the log have come through. What the client cannot know is
+    // whether the server got its `quit`; where no log is due, nothing is missing.
+    let all_sent = match toward {
+        Direction::ToClient => at >= total,
+        Direction::ToServer => total == 0 || at >= tape.len(Direction::ToServer),
+    };
+    let at_the_very_end = toward == Direction::ToClient && at >= total && total > 0 && by == Cut::Fin;
+    let goldens = fixture.goldens.as_ref();
+    for (who, run) in runs(played) {
+        let screen = run.transcript.screen();
+        let values = values(played, who);
+        let golden = goldens.map(|goldens| match who {
+            Who::Server => (&goldens.server, SERVER_GOLDEN),
+            Who::Client => (&goldens.client, CLIENT_GOLDEN),
+        });
+        let difference = golden.and_then(|(golden, _)| golden.compare(screen, &values));
+        let complete = difference.is_none();
+        match run.ending {
+            Ending::Exited(0) => {
+                // A server whose screen is complete knows that the client quit, and of the log's end
+                // no more than that its own system took it.
+                let deceived = match who {
+                    Who::Server => !complete,
+                    Who::Client => !all_sent || log(&fixture.script.messages, screen).is_some(),
+                };
+                if deceived {
+                    flaws.push(Flaw::TookForWhole(who));
+                }
+            }
+            Ending::Exited(status) if at_the_very_end => flaws.push(Flaw::Status(who, status)),
+            Ending::Exited(_) if !says_error(run) => flaws.push(Flaw::NoError(who)),
+            _ => {}
+        }
+        if let Some((golden, file)) = golden
+            && let Some(difference) = difference
+            && !golden.begins_with(screen, &values, who == Who::Client)
+        {
+            flaws.push(Flaw::NotABeginning { who, golden: fixture.dir.join(file), difference });
+        }
+    }
+    flaws.extend(left_behind(played));
+    flaws
+}
+
+/// The goldens for a session: the server's and the client's. `None` for one that no golden can say.
+pub fn goldens_of(fixture: &Fixture, played: &Outcome) -> [Option<Golden>; 2] {
+    let messages = &fixture.script.messages;
+    let old = fixture.goldens.as_ref();
+    let Some(client) = &played.client else { return [None, None] };
+    let before_client = |piece: &(Duration, usize)| piece.0 < client.started;
+    let banner = played
+        .server
+        .transcript
+        .pieces()
+        .filter(|piece| piece.stream == Stream::Screen)
+        .map(|piece| (piece.at, piece.bytes.len()))
+        .take_while(before_client)
+        .map(|(_, length)| length)
+        .sum();
+    let seen = played.server.transcript.screen();
+    let values_seen = values(played, Who::Server);
+    let server = bless(old.map(|old| &old.server), seen, &values_seen, Screen::Server { banner }, messages);
+    let seen = client.transcript.screen();
+    let values_seen = values(played, Who::Client);
+    let client = bless(old.map(|old| &old.client), seen, &values_seen, Screen::Client, messages);
+    [server, client]
+}
+
+/// The screens of `played` that are not as `goldens` have them.
+pub fn screens(fixture: &Fixture, played: &Outcome) -> Vec<Flaw> {
+    let Some(goldens) = &fixture.goldens else { return Vec::new() };
+    let differs = |who, golden: &Golden, file, run: &Run| {
+        let difference = golden.compare(run.transcript.screen(), &values(played, who))?;
+        Some(Flaw::Screen { who, golden: fixture.dir.join(file), difference })
+    };
+    let server = differs(Who::Server, &goldens.server, SERVER_GOLDEN, &played.server);
+    let client = played
+        .client
+        .as_ref()
+        .and_then(|client| differs(Who::Client, &goldens.client, CLIENT_GOLDEN, client));
+    server.into_iter().chain(client).collect()
+}
+
+/// How the programs of a session ended.
+pub fn ends(played: &Outcome) -> Vec<End> {
+    runs(played)
+        .map(|(who, run)| End {
+            who,
+            ending: run.ending.clone(),
+            ran: run.ended.saturating_sub(run.started),
+            errors: run.transcript.errors().to_vec(),
+        })
+        .collect()
+}
+
+/// The true values of the placeholders on one program's screen.
+fn values(played: &Outcome, who: Who) -> Values {
+    let places = &played.places;
+    let port = match who {
+        Who::Server => places.port,
+        Who::Client => places.port,
+    };
+    Values { port, client: places.client_address, own: places.server_addresses.clone() }
+}
+
+fn runs(played: &Outcome) -> impl Iterator<Item = (Who, &Run)> {
+    let client = played.client.as_ref().map(|client| (Who::Client, client));
+    std::iter::once((Who::Server, &played.server)).chain(client)
+}
+
+/// What is wrong with how the programs ran, whatever they showed.
+fn running(played: &Outcome) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    let flooded = runs(played).filter(|(_, run)| run.ending == Ending::Flooded);
+    flaws.extend(flooded.map(|(who, _)| Flaw::Flooded(who)));
+    match played.readiness {
+        Readiness::Ready(_) => {}
+        Readiness::Died if flaws.is_empty() => return vec![Flaw::DiedAtStart],
+        Readiness::NeverListened if flaws.is_empty() => return vec![Flaw::NeverListened],
+        Readiness::Died | Readiness::NeverListened => return flaws,
+    }
+    for (who, run) in runs(played) {
+        match run.ending {
+            Ending::Signalled(signal) => flaws.push(Flaw::Crashed(who, signal)),
+            Ending::Hung(_) => flaws.push(Flaw::Hung(who)),
+            _ => {}
+        }
+    }
+    // The one that crashed is most likely why the other hangs.
+    flaws.sort_by_key(|flaw| matches!(flaw, Flaw::Hung(_)));
+    flaws
+}
+
+fn left_behind(played: &Outcome) -> Vec<Flaw> {
+    runs(played)
+        .flat_map(|(who, run)| run.survivors.iter().map(move |left| Flaw::LeftBehind(who, left.clone())))
+        .collect()
+}
+
+/// A client that ends with exit code 0 has read all that the server sent.
+fn unread(client: &Run, tape: Option<&Tape>) -> Option<Flaw> {
+    let unread = tape.map_or(0, |_| 0u64);
+    (client.ending.is_success() && unread > 0).then_some(Flaw::Unread(unread))
+}
+
+fn says_error(run: &Run) -> bool {
+    run.transcript.errors().split(|&byte| byte == b'\n').any(|line| line.starts_with(b"error: "))
+}
+
+/// What is wrong with the log on the client's `screen`, if anything is.
+///
+/// Behind the line that announces it, the log is the rest of the screen. On a screen with other words,
+/// it is somewhere: the messages, each a line of its own, one after the other.
+fn log(messages: &[Vec<u8>], screen: &[u8]) -> Option<LogFlaw> {
+    let sent: Vec<Vec<u8>> = messages.iter().map(|message| safe::show(message).into_bytes()).collect();
+    let lines: Vec<&[u8]> = screen.split_inclusive(|&byte| byte == b'\n').collect();
+    let Some(start) = lines.iter().position(|line| *line == LOG_FOLLOWS) else {
+        return log_somewhere(messages, &sent, &lines);
+    };
+    let shown = &lines[start + 1..];
+    for (index, sent) in sent.iter().enumerate() {
+        let number = index + 1;
+        match shown.get(index) {
+            None => return Some(LogFlaw::Short { shown: index, sent: messages.len() }),
+            Some(line) if line.strip_suffix(b"\n") == Some(sent) => {}
+            // The last line of a screen that broke off.
+            Some(line) if !line.ends_with(b"\n") && sent.starts_with(line) => {
+                return Some(LogFlaw::Short { shown: index, sent: messages.len() });
+            }
+            Some(line) => {
+                let shown = line.strip_suffix(b"\n").unwrap_or(line).to_vec();
+                return Some(LogFlaw::Different { number, sent: sent.clone(), shown });
+            }
+        }
+    }
+    shown.get(sent.len()).map(|next| LogFlaw::Long { sent: sent.len(), next: next.to_vec() })
+}
+
+fn log_somewhere(messages: &[Vec<u8>], shown: &[Vec<u8>], lines: &[&[u8]]) -> Option<LogFlaw> {
+    let lines: Vec<&[u8]> = lines.iter().map(|line| line.strip_suffix(b"\n").unwrap_or(line)).collect();
+    // Another program may show what it was sent as it came.
+    let is = |line: &[u8], index: usize| line == shown[index] || line == messages[index];
+    let length_at = |start: usize| {
+        (0..messages.len())
+            .take_while(|&index| lines.get(start + index).is_some_and(|line| is(line, index)))
+            .count()
+    };
+    let longest = (0..lines.len()).map(length_at).max().unwrap_or(0);
+    match longest {
+        length if length == messages.len() => None,
+        0 => Some(LogFlaw::None),
+        length => Some(LogFlaw::Short { shown: length, sent: messages.len() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(messages: &[&str], screen: &str) -> Option<LogFlaw> {
+        let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.as_bytes().to_vec()).collect();
+        log(&messages, screen.as_bytes())
+    }
+
+    fn screen(log: &str) -> String {
+        format!("enter a message to send to server: quit\nclient received message log:\n{log}")
+    }
+
+    #[test]
+    fn the_log_is_the_messages_and_nothing_else() {
+        assert_eq!(judged(&["a", "", "a"], &screen("a\n\na\n")), None);
+        assert_eq!(judged(&[], &screen("")), None);
+        assert_eq!(
+            judged(&["client received message log:"], &screen("client received message log:\n")),
+            None
+        );
+        assert_eq!(judged(&["\u{1b}"], &screen("\\x1b\n")), None);
+    }
+
+    #[test]
+    fn a_log_that_is_short_long_or_different_is_said_to_be_so() {
+        let short = |shown, sent| Some(LogFlaw::Short { shown, sent });
+        assert_eq!(judged(&["a", "b"], &screen("a\n")), short(1, 2));
+        assert_eq!(judged(&["a", "bc"], &screen("a\nb")), short(1, 2));
+        assert_eq!(judged(&["a", "b"], &screen("")), short(0, 2));
+        assert_eq!(judged(&["a"], &screen("a\na\n")), Some(LogFlaw::Long { sent: 1, next: b"a\n".to_vec() }));
+        assert_eq!(judged(&[], &screen("\n")), Some(LogFlaw::Long { sent: 0, next: b"\n".to_vec() }));
+        assert_eq!(
+            judged(&["a", "b"], &screen("b\na\n")),
+            Some(LogFlaw::Different { number: 1, sent: b"a".to_vec(), shown: b"b".to_vec() })
+        );
+        assert_eq!(
+            judged(&["\u{1b}"], &screen("\u{1b}\n")),
+            Some(LogFlaw::Different { number: 1, sent: b"\\x1b".to_vec(), shown: b"\x1b".to_vec() })
+        );
+    }
+
+    #[test]
+    fn on_a_screen_with_other_words_the_log_is_looked_for() {
+        assert_eq!(judged(&["a", "b"], "> a\n> b\n> quit\nLog:\na\nb\nbye\n"), None);
+        assert_eq!(
+            judged(&["a", "b"], "> a\n> b\n> quit\nLog:\na\n"),
+            Some(LogFlaw::Short { shown: 1, sent: 2 })
+        );
+        assert_eq!(judged(&["a", "b"], "> a\n> b\n> quit\n"), Some(LogFlaw::None));
+        assert_eq!(judged(&[], "bye\n"), None);
+    }
+}
