@@ -102,14 +102,14 @@ impl Client {
         let progress = Progress::new(input);
         let lost = |error, sent: &Tally| gone(Some(error), sent);
         let unsent = loop {
-            screen.ask(screen::ASK_MESSAGE);
+            input.prompt(screen::ASK_MESSAGE, screen);
             if !input.is_ready() {
                 screen.flush();
                 out.flush().map_err(|error| lost(error, &sent))?;
                 progress.show(input);
                 match link.wait(Some(input.as_fd()), None) {
                     Ok(Woken::Gone(error)) => {
-                        screen.end_of_input();
+                        input.give_up(screen);
                         return Err(gone(error, &sent));
                     }
                     Ok(Woken::Input | Woken::Time) => {}

@@ -11,7 +11,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{FlushArg, tcflush};
 
+use super::editor::{self, Edited, Editor};
 use super::screen::Screen;
 use super::wire::{LineEnd, Lines, Next};
 use crate::fault::{self, Fault};
@@ -22,13 +24,29 @@ const LEFT_OVER: u64 = 64 * 1024 * 1024;
 /// A source of lines, with the screen they are asked on.
 #[derive(Debug)]
 pub struct Input {
-    lines: Lines<Counted>,
+    source: Source,
     /// Where it comes from, as errors say it.
     pub name: String,
     /// Its size in bytes, where it is a regular file.
     pub size: Option<u64>,
+    limit: usize,
     keyboard: bool,
-    shown_by_terminal: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Bytes, from wherever they come.
+    Lines {
+        lines: Lines<Counted>,
+        /// Whether a terminal shows what is typed, behind our prompt.
+        shown_by_terminal: bool,
+    },
+    /// A person at a terminal that can do more than show characters.
+    Editor {
+        editor: Editor,
+        /// The line that was handed out last.
+        line: String,
+    },
 }
 
 /// What was typed, or fed.
@@ -43,14 +61,19 @@ pub enum Typed<'a> {
 }
 
 impl Input {
-    /// Standard input.
+    /// Standard input; with a line editor where a person can use one.
     pub fn stdin(limit: usize) -> io::Result<Self> {
         let stdin = io::stdin();
         let keyboard = stdin.is_terminal();
+        let shown_by_terminal = keyboard && io::stdout().is_terminal();
         // A file of our own, without a buffer between: what `poll` says of it is then all there is.
         let file = File::from(stdin.as_fd().try_clone_to_owned()?);
-        let shown_by_terminal = keyboard && io::stdout().is_terminal();
-        Ok(Input::new(file, "standard input".into(), limit, keyboard, shown_by_terminal))
+        let mut input = Input::new(file, "standard input".into(), limit, shown_by_terminal);
+        input.keyboard = keyboard;
+        if shown_by_terminal && editor::is_possible() {
+            input.source = Source::Editor { editor: Editor::new()?, line: String::new() };
+        }
+        Ok(input)
     }
 
     /// The script at `path`.
@@ -61,13 +84,13 @@ impl Input {
         if file.metadata().map_err(cannot)?.is_dir() {
             return Err(cannot(io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        Ok(Input::new(file, path.display().to_string(), limit, false, false))
+        Ok(Input::new(file, path.display().to_string(), limit, false))
     }
 
-    fn new(file: File, name: String, limit: usize, keyboard: bool, shown_by_terminal: bool) -> Self {
+    fn new(file: File, name: String, limit: usize, shown_by_terminal: bool) -> Self {
         let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
         let lines = Lines::new(Counted { file, read: 0 }, LineEnd::MaybeCrLf, limit);
-        Input { lines, name, size, keyboard, shown_by_terminal }
+        Input { source: Source::Lines { lines, shown_by_terminal }, name, size, limit, keyboard: false }
     }
 
     /// Whether a person is there who can be asked again.
@@ -77,54 +100,104 @@ impl Input {
 
     /// Whether [`next`](Self::next) will answer at once.
     pub fn is_ready(&mut self) -> bool {
-        self.lines.is_ready()
+        match &mut self.source {
+            Source::Lines { lines, .. } => lines.is_ready(),
+            Source::Editor { editor, .. } => editor.has_pasted(),
+        }
     }
 
-    /// How many bytes have been read.
+    /// How many bytes of a file have been read.
     pub fn position(&self) -> u64 {
-        self.lines.source().read
+        match &self.source {
+            Source::Lines { lines, .. } => lines.source().read,
+            Source::Editor { .. } => 0,
+        }
+    }
+
+    /// Shows `prompt`, for a message.
+    pub fn prompt(&mut self, prompt: &'static str, screen: &mut Screen<impl Write>) {
+        self.show_prompt(prompt, true, screen);
+    }
+
+    fn show_prompt(&mut self, prompt: &'static str, remember: bool, screen: &mut Screen<impl Write>) {
+        match &mut self.source {
+            Source::Editor { editor, .. } if !editor.has_pasted() => {
+                screen.flush();
+                editor.prompt(prompt, remember);
+            }
+            _ => screen.ask(prompt),
+        }
     }
 
     /// The next line; shown on `screen` where no terminal has shown it.
     pub fn next(&mut self, screen: &mut Screen<impl Write>) -> io::Result<Typed<'_>> {
-        match self.lines.next()? {
-            Next::Line(line) => {
-                if !self.shown_by_terminal {
-                    screen.typed(line);
+        match &mut self.source {
+            Source::Lines { lines, shown_by_terminal } => {
+                let shown_by_terminal = *shown_by_terminal;
+                match lines.next()? {
+                    Next::Line(line) => {
+                        if !shown_by_terminal {
+                            screen.typed(line);
+                        }
+                        Ok(Typed::Line(line))
+                    }
+                    Next::Tail(line) => {
+                        if shown_by_terminal {
+                            screen.end_of_input();
+                        } else {
+                            screen.typed(line);
+                        }
+                        Ok(Typed::Line(line))
+                    }
+                    Next::TooLong => {
+                        if !shown_by_terminal {
+                            screen.end_of_input();
+                        }
+                        Ok(Typed::TooLong)
+                    }
+                    Next::End => {
+                        screen.end_of_input();
+                        Ok(Typed::End)
+                    }
                 }
-                Ok(Typed::Line(line))
             }
-            Next::Tail(line) => {
-                if self.shown_by_terminal {
-                    screen.end_of_input();
-                } else {
-                    screen.typed(line);
+            Source::Editor { editor, line } => {
+                match editor.next()? {
+                    Edited::Typed(typed) => *line = typed,
+                    Edited::Pasted(pasted) => {
+                        screen.typed(pasted.as_bytes());
+                        *line = pasted;
+                    }
+                    Edited::End => return Ok(Typed::End),
                 }
-                Ok(Typed::Line(line))
-            }
-            Next::TooLong => {
-                if !self.shown_by_terminal {
-                    screen.end_of_input();
-                }
-                Ok(Typed::TooLong)
-            }
-            Next::End => {
-                screen.end_of_input();
-                Ok(Typed::End)
+                Ok(if line.len() > self.limit { Typed::TooLong } else { Typed::Line(line.as_bytes()) })
             }
         }
+    }
+
+    /// Stops asking, behind a prompt that is shown: what was typed there is gone, and the cursor goes
+    /// to a line of its own.
+    pub fn give_up(&self, screen: &mut Screen<impl Write>) {
+        match &self.source {
+            Source::Editor { editor, .. } => editor.give_up(),
+            // Not for the shell to read and run.
+            Source::Lines { .. } if self.keyboard => _ = tcflush(io::stdin(), FlushArg::TCIFLUSH),
+            Source::Lines { .. } => {}
+        }
+        screen.end_of_input();
+        screen.flush();
     }
 
     /// Asks for what the command line left out, until `parse` takes the answer.
     pub fn ask<T>(
         &mut self,
-        prompt: &str,
+        prompt: &'static str,
         screen: &mut Screen<impl Write>,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> anyhow::Result<T> {
         let keyboard = self.keyboard;
         loop {
-            screen.ask(prompt);
+            self.show_prompt(prompt, false, screen);
             screen.flush();
             let asked = prompt.trim_end_matches([':', ' ']);
             let answer = match self.next(screen) {
@@ -151,13 +224,17 @@ impl Input {
 
     /// How many more lines there are, read without waiting for any, and whether that is all.
     pub fn left_over(&mut self) -> (u64, bool) {
-        let end = self.position() + LEFT_OVER;
+        let lines = match &mut self.source {
+            Source::Lines { lines, .. } => lines,
+            Source::Editor { editor, .. } => return (editor.left_over(), true),
+        };
+        let end = lines.source().read + LEFT_OVER;
         let mut count = 0;
-        while self.position() < end {
-            if !self.lines.is_ready() && self.size.is_none() && !is_readable(self.as_fd()) {
+        while lines.source().read < end {
+            if !lines.is_ready() && self.size.is_none() && !is_readable(lines.source().file.as_fd()) {
                 return (count, true);
             }
-            match self.lines.next() {
+            match lines.next() {
                 Ok(Next::End) => return (count, true),
                 Ok(_) => count += 1,
                 Err(_) => return (count, false),
@@ -169,7 +246,10 @@ impl Input {
 
 impl AsFd for Input {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lines.source().file.as_fd()
+        match &self.source {
+            Source::Lines { lines, .. } => lines.source().file.as_fd(),
+            Source::Editor { editor, .. } => editor.as_fd(),
+        }
     }
 }
 

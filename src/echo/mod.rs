@@ -4,6 +4,7 @@
 //! looked after.
 
 mod client;
+mod editor;
 mod host;
 mod input;
 mod link;

@@ -1,0 +1,147 @@
+//! The line editor at a person's terminal: editing keys, history of this session, pasting.
+//!
+//! It reads in a thread of its own, so that the session can watch the connection meanwhile; a byte
+//! on a pipe says that an answer is there. Whenever no line is being read the terminal is as it was
+//! found, and [`Editor::give_up`] makes it so while one is.
+
+use std::collections::VecDeque;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use nix::sys::signal::{Signal, raise};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{Cmd, Config, KeyCode, KeyEvent, Modifiers};
+
+/// Terminals that cannot move a cursor.
+const PLAIN: [&str; 4] = ["", "dumb", "cons25", "emacs"];
+
+/// Switches off what [`give_up`](Editor::give_up) may find switched on: bracketed paste.
+const NO_BRACKETED_PASTE: &[u8] = b"\x1b[?2004l";
+
+/// A line editor on standard input and output.
+#[derive(Debug)]
+pub struct Editor {
+    requests: Sender<Request>,
+    answers: Receiver<rustyline::Result<String>>,
+    answered: PipeReader,
+    terminal: Termios,
+    reading: bool,
+    /// Lines of a paste that are still to be handed out.
+    pasted: VecDeque<String>,
+}
+
+/// A line to be read.
+#[derive(Debug)]
+struct Request {
+    prompt: &'static str,
+    remember: bool,
+}
+
+/// What came behind a prompt.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// A line that was typed; the terminal shows it.
+    Typed(String),
+    /// A further line of a paste, which the terminal has shown only as part of the whole.
+    Pasted(String),
+    /// Ctrl-D.
+    End,
+}
+
+/// Whether the terminal that `TERM` names can do what an editor needs.
+pub fn is_possible() -> bool {
+    std::env::var("TERM").is_ok_and(|term| !PLAIN.contains(&term.as_str()))
+}
+
+impl Editor {
+    /// Prepares the terminal on standard input; nothing changes there until a line is read.
+    pub fn new() -> io::Result<Self> {
+        let terminal = tcgetattr(io::stdin())?;
+        let (answered, mut answer_here) = io::pipe()?;
+        let (requests, requested) = channel::<Request>();
+        let (answer, answers) = channel();
+        let config = Config::builder().tab_stop(8).build();
+        let mut editor =
+            rustyline::Editor::<(), _>::with_history(config, MemHistory::new()).map_err(io::Error::other)?;
+        // There is nothing to complete; a tab is a character of a message like any other.
+        editor.bind_sequence(KeyEvent(KeyCode::Tab, Modifiers::NONE), Cmd::SelfInsert(1, '\t'));
+        thread::Builder::new().name("editor".into()).spawn(move || {
+            for Request { prompt, remember } in requested {
+                let line = editor.readline(prompt);
+                if let (Ok(line), true) = (&line, remember) {
+                    // A line that cannot be remembered is still a line.
+                    _ = editor.add_history_entry(line);
+                }
+                // When nobody listens any more, the session is over.
+                if answer.send(line).is_err() || answer_here.write_all(b"\n").is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Editor { requests, answers, answered, terminal, reading: false, pasted: VecDeque::new() })
+    }
+
+    /// Shows `prompt` and begins to read a line, which history will offer again if it is to `remember`.
+    pub fn prompt(&mut self, prompt: &'static str, remember: bool) {
+        self.reading = self.requests.send(Request { prompt, remember }).is_ok();
+    }
+
+    /// Whether lines of a paste are still to be handed out; then there is nothing to prompt for.
+    pub fn has_pasted(&self) -> bool {
+        !self.pasted.is_empty()
+    }
+
+    /// How many lines of a paste are still to be handed out.
+    pub fn left_over(&self) -> u64 {
+        self.pasted.len() as u64
+    }
+
+    /// The next line of a paste, or else the line that is being read. Ctrl-C ends the program as it
+    /// would without an editor: by the signal.
+    pub fn next(&mut self) -> io::Result<Edited> {
+        if let Some(line) = self.pasted.pop_front() {
+            return Ok(Edited::Pasted(line));
+        }
+        let answer = self.answers.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
+        self.reading = false;
+        self.answered.read_exact(&mut [0])?;
+        match answer {
+            Ok(text) => {
+                // A line end at the end of a paste ends its last line and does not begin another.
+                let mut lines = text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned);
+                let first = lines.next().unwrap_or_default();
+                self.pasted = lines.collect();
+                Ok(Edited::Typed(first))
+            }
+            Err(ReadlineError::Eof) => Ok(Edited::End),
+            Err(ReadlineError::Interrupted) => {
+                raise(Signal::SIGINT)?;
+                // Whoever started this program may have it ignore the signal.
+                Err(io::ErrorKind::Interrupted.into())
+            }
+            Err(ReadlineError::Io(error)) => Err(error),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// Leaves the line that is being read, and the terminal as it was found. What was typed and not
+    /// entered is gone: it was meant for a server, not for the shell.
+    pub fn give_up(&self) {
+        if self.reading {
+            // A terminal that cannot be set right any more is beyond help.
+            _ = io::stdout().write_all(NO_BRACKETED_PASTE).and_then(|()| io::stdout().flush());
+            _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &self.terminal);
+        }
+    }
+}
+
+impl AsFd for Editor {
+    /// Readable while there is an answer.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.answered.as_fd()
+    }
+}
