@@ -7,6 +7,8 @@ pub mod check;
 pub mod fixture;
 pub mod golden;
 pub mod judge;
+pub mod kernel;
+pub mod port;
 pub mod program;
 pub mod relay;
 pub mod replay;

@@ -1,13 +1,42 @@
 //! One program under test: how it is called, what bounds it, what it showed, how it ended.
+//!
+//! A program runs as the leader of a session (setsid(2)) with a pseudo-terminal of its own, also where
+//! pipes stand in for its streams. A thread of its own takes in everything it shows at once, so that it
+//! is never held up by us. What always holds: when [`Program::finish`] returns, or a [`Program`] is
+//! dropped, neither it nor anything it started is left.
 
-use std::ffi::OsString;
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
 
-use nix::sys::signal::Signal;
+use anyhow::Context as _;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, killpg, sigaction};
+use nix::sys::stat::Mode;
+use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{AccessFlags, Pid, access, chdir, execvpe, getpid, pipe2, write};
+use rexpect::process::PtyProcess;
 
+use super::kernel;
 use crate::fault::Fault;
 
 /// What a template leaves open.
@@ -325,6 +354,898 @@ pub struct Run {
     pub ended: Duration,
 }
 
+/// Whether everything is to stop; see [`stop`].
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// The stages that are set, so that all of them hear of a stop.
+static STAGES: Mutex<Vec<Weak<Rung>>> = Mutex::new(Vec::new());
+
+/// Stops every session of this process at once: all that wait for something wake up and end.
+pub fn stop() {
+    STOPPED.store(true, Ordering::SeqCst);
+    for stage in lock(&STAGES).iter().filter_map(Weak::upgrade) {
+        stage.ring();
+    }
+}
+
+/// Whether [`stop`] was called.
+pub fn stopped() -> bool {
+    STOPPED.load(Ordering::SeqCst)
+}
+
+/// From here on SIGINT, SIGTERM and SIGHUP stop every session instead of ending this process. To be
+/// called before any other thread is started, and once.
+pub fn stop_on_signals() -> anyhow::Result<()> {
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+    signals.thread_block().context("signals cannot be blocked")?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        while signals.wait().is_ok() {
+            stop();
+        }
+    })?;
+    Ok(())
+}
+
+/// Where one session plays: its clock, and the bell that rings whenever there is something new to see.
+#[derive(Clone, Debug)]
+pub struct Stage(Arc<Rung>);
+
+#[derive(Debug)]
+struct Rung {
+    start: Instant,
+    times: Mutex<u64>,
+    bell: Condvar,
+}
+
+impl Rung {
+    fn ring(&self) {
+        *lock(&self.times) += 1;
+        self.bell.notify_all();
+    }
+}
+
+/// What came of waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited<T> {
+    /// What was waited for.
+    Seen(T),
+    /// Time was up first.
+    TimeUp,
+    /// Everything was stopped first.
+    Stopped,
+}
+
+impl<T> Waited<T> {
+    /// What was waited for, if it came.
+    pub fn seen(self) -> Option<T> {
+        match self {
+            Waited::Seen(seen) => Some(seen),
+            Waited::TimeUp | Waited::Stopped => None,
+        }
+    }
+}
+
+/// The first and the longest pause between two looks at something that cannot ring.
+const LOOKS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
+
+impl Stage {
+    /// A stage whose clock starts now.
+    pub fn set() -> Stage {
+        let rung = Arc::new(Rung { start: Instant::now(), times: Mutex::new(0), bell: Condvar::new() });
+        let mut stages = lock(&STAGES);
+        stages.retain(|stage| stage.strong_count() > 0);
+        stages.push(Arc::downgrade(&rung));
+        Stage(rung)
+    }
+
+    /// The time by its clock.
+    pub fn now(&self) -> Duration {
+        self.0.start.elapsed()
+    }
+
+    /// Wakes everyone who waits.
+    pub fn ring(&self) {
+        self.0.ring();
+    }
+
+    /// Waits until `look` sees something, `until` that time by this clock at the latest. Looks again
+    /// whenever the bell rings.
+    pub fn wait<T>(&self, until: Duration, look: impl FnMut() -> Option<T>) -> Waited<T> {
+        self.wait_paced(until, None, look)
+    }
+
+    /// Like [`Stage::wait`], for what cannot ring, such as the kernel's tables: looks again after a short
+    /// while, too.
+    pub fn watch<T>(&self, until: Duration, look: impl FnMut() -> Option<T>) -> Waited<T> {
+        self.wait_paced(until, Some(LOOKS.0), look)
+    }
+
+    fn wait_paced<T>(
+        &self,
+        until: Duration,
+        mut pause: Option<Duration>,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Waited<T> {
+        loop {
+            let heard = *lock(&self.0.times);
+            if stopped() {
+                return Waited::Stopped;
+            }
+            if let Some(seen) = look() {
+                return Waited::Seen(seen);
+            }
+            let Some(left) = until.checked_sub(self.now()).filter(|left| !left.is_zero()) else {
+                return Waited::TimeUp;
+            };
+            let times = lock(&self.0.times);
+            let timeout = pause.map_or(left, |pause| pause.min(left));
+            let (times, result) = self
+                .0
+                .bell
+                .wait_timeout_while(times, timeout, |times| *times == heard)
+                .unwrap_or_else(PoisonError::into_inner);
+            drop(times);
+            pause = pause.map(|pause| match result.timed_out() {
+                true => (pause * 2).min(LOOKS.1),
+                false => LOOKS.0,
+            });
+        }
+    }
+}
+
+/// A panic elsewhere must not keep us from ending what runs.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a program's standard input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Its terminal.
+    Terminal,
+    /// A pipe.
+    Pipe,
+    /// `/dev/null`.
+    Nothing,
+}
+
+/// Where a program's standard output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// To its terminal.
+    Terminal,
+    /// Into a pipe.
+    Pipe,
+}
+
+/// Where a program's standard error goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errors {
+    /// Into a pipe of its own.
+    Apart,
+    /// To its terminal, among its output.
+    Terminal,
+}
+
+/// Where a program's three streams go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streams {
+    /// Standard input.
+    pub input: Input,
+    /// Standard output.
+    pub output: Output,
+    /// Standard error.
+    pub errors: Errors,
+}
+
+impl Streams {
+    /// All three at the terminal, as a person has it.
+    pub const TERMINAL: Streams =
+        Streams { input: Input::Terminal, output: Output::Terminal, errors: Errors::Terminal };
+}
+
+/// The variable that every program under test carries in its environment, and whatever it starts.
+const TAG: &str = "ECHOLOG_UNDER_TEST";
+
+/// How long a program that is to end may take after SIGTERM, and again after SIGHUP.
+const GRACE: Duration = Duration::from_millis(150);
+
+/// How long what a program leaves behind may take to end by itself before it counts as a survivor:
+/// helpers that end when they notice that their parent has gone.
+const AFTERLIFE: Duration = Duration::from_millis(300);
+
+/// For what takes no time unless something is wrong with this machine.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A program under test that was started.
+#[derive(Debug)]
+pub struct Program {
+    pid: Pid,
+    tag: String,
+    command: Vec<OsString>,
+    input: Input,
+    started: Duration,
+    stage: Stage,
+    shared: Arc<Shared>,
+    pump: Option<JoinHandle<()>>,
+    /// Reaps the process when dropped, so its number stays taken until then.
+    process: Option<Process>,
+    session: Mutex<kernel::Session>,
+}
+
+/// rexpect's process; it has no `Debug` of its own.
+struct Process(PtyProcess);
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Process")
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Wakes the pump.
+    wake: EventFd,
+}
+
+#[derive(Debug)]
+struct State {
+    transcript: Transcript,
+    /// Where typed bytes go; `None` when there is no such place (any more).
+    input: Option<Arc<File>>,
+    /// Typed, but not taken yet.
+    pending: VecDeque<u8>,
+    /// Whether the input is to be closed after what is pending.
+    closing: bool,
+    /// The process's end, and when.
+    exited: Option<(WaitStatus, Duration)>,
+    flooded: bool,
+    /// Whether every stream of its output has come to its end.
+    drained: bool,
+    /// Whether all that it will show was seen: its output has come to its end, or it has ended a
+    /// while ago and something that it left behind keeps its output open.
+    silent: bool,
+    /// Whether the pump is to leave things as they are and end.
+    leave: bool,
+}
+
+impl State {
+    /// Writes as much of what is pending as goes at once.
+    fn feed(&mut self) {
+        while let (Some(input), false) = (&self.input, self.pending.is_empty()) {
+            let (front, _) = self.pending.as_slices();
+            match (&**input).write(front) {
+                Ok(count) => drop(self.pending.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // No one reads there any more.
+                Err(_) => {
+                    self.pending.clear();
+                    self.input = None;
+                }
+            }
+        }
+        if self.closing && self.pending.is_empty() {
+            self.input = None;
+        }
+    }
+}
+
+impl Program {
+    /// Starts the program of `spec`, its placeholders filled in with `values`. Its answers are not typed.
+    ///
+    /// A usage fault when there is no such program or it cannot be executed.
+    pub fn start(
+        spec: &Spec,
+        values: &Values,
+        streams: Streams,
+        limits: &Limits,
+        stage: &Stage,
+    ) -> anyhow::Result<Program> {
+        let words = spec.command.fill(values);
+        let path = executable(&words[0], spec.dir.as_deref())?;
+        let tag = new_tag();
+        let image = Image {
+            path: c_string(path.as_os_str())?,
+            words: words.iter().map(|word| c_string(word)).collect::<anyhow::Result<_>>()?,
+            environment: environment(&spec.env, &tag)?,
+            dir: spec.dir.as_ref().map(|dir| c_string(dir.as_os_str())).transpose()?,
+            address_space: limits.address_space,
+            cpu: limits.cpu.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0)),
+        };
+        // What is executed stands in the image; this holds the streams.
+        let mut command = Command::new(&path);
+        let no_more = "this machine has no more files to give";
+        let mut streams_in = Vec::new();
+        let mut input = None;
+        match streams.input {
+            Input::Terminal => {}
+            Input::Nothing => drop(command.stdin(Stdio::null())),
+            Input::Pipe => {
+                let (theirs, ours) = pipe2(OFlag::O_CLOEXEC).context(no_more)?;
+                command.stdin(theirs);
+                input = Some(unblocked(ours)?);
+            }
+        }
+        if streams.output == Output::Pipe {
+            let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).context(no_more)?;
+            command.stdout(theirs);
+            streams_in.push((Stream::Screen, unblocked(ours)?));
+        }
+        if streams.errors == Errors::Apart {
+            let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).context(no_more)?;
+            command.stderr(theirs);
+            streams_in.push((Stream::Errors, unblocked(ours)?));
+        }
+
+        let started = stage.now();
+        let (process, pid) =
+            spawn(command, image).with_context(|| format!("cannot start {}", words[0].to_string_lossy()))?;
+        let terminal = process.0.get_file_handle().context(no_more)?;
+        close_on_exec(&terminal)?;
+        if streams.input == Input::Terminal {
+            input = Some(terminal.try_clone()?);
+        }
+        streams_in.push((Stream::Screen, terminal));
+
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                transcript: Transcript::default(),
+                input: input.map(Arc::new),
+                pending: VecDeque::new(),
+                closing: false,
+                exited: None,
+                flooded: false,
+                drained: false,
+                silent: false,
+                leave: false,
+            }),
+            wake: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
+        });
+        let mut program = Program {
+            pid,
+            tag,
+            command: words,
+            input: streams.input,
+            started,
+            stage: stage.clone(),
+            shared: Arc::clone(&shared),
+            pump: None,
+            process: Some(process),
+            session: Mutex::new(kernel::Session::of(pid.as_raw())),
+        };
+        let pump = Pump {
+            pid,
+            death: pidfd(pid)?,
+            streams: streams_in,
+            shared,
+            stage: stage.clone(),
+            limit: limits.output,
+        };
+        program.pump = Some(thread::Builder::new().name("pump".to_owned()).spawn(move || pump.run())?);
+        Ok(program)
+    }
+
+    /// Types `bytes` at it, or feeds them to its standard input. Does not wait until it takes them.
+    pub fn type_bytes(&self, bytes: &[u8]) {
+        let mut state = lock(&self.shared.state);
+        state.transcript.push(self.stage.now(), Stream::Typed, bytes);
+        self.feed(state, bytes);
+    }
+
+    /// Types the end of input (Ctrl-D) at it, or closes its standard input.
+    pub fn end_input(&self) {
+        let mut state = lock(&self.shared.state);
+        if self.input == Input::Terminal {
+            self.feed(state, b"\x04");
+        } else {
+            state.closing = true;
+            self.feed(state, b"");
+        }
+    }
+
+    fn feed(&self, mut state: MutexGuard<State>, bytes: &[u8]) {
+        state.pending.extend(bytes);
+        state.feed();
+        drop(state);
+        self.shared.nudge();
+    }
+
+    /// Whether everything that was typed went on its way.
+    pub fn took_all(&self) -> bool {
+        lock(&self.shared.state).pending.is_empty()
+    }
+
+    /// Looks at what was seen so far.
+    pub fn view<T>(&self, look: impl FnOnce(&Transcript) -> T) -> T {
+        look(&lock(&self.shared.state).transcript)
+    }
+
+    /// How it ended, if it has: by itself, or by showing too much.
+    pub fn ending(&self) -> Option<Ending> {
+        let state = lock(&self.shared.state);
+        match state.exited {
+            _ if state.flooded => Some(Ending::Flooded),
+            Some((WaitStatus::Exited(_, status), _)) => Some(Ending::Exited(status)),
+            Some((WaitStatus::Signaled(_, signal, _), _)) => Some(Ending::Signalled(signal)),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Waits until `look` sees something in what it showed, or it has ended and never will. `until` is a
+    /// time by the clock of its stage.
+    pub fn wait_for<T>(
+        &self,
+        until: Duration,
+        mut look: impl FnMut(&Transcript) -> Option<T>,
+    ) -> Waited<Option<T>> {
+        self.stage.wait(until, || {
+            // In this order, or its last words could be missed.
+            let over = lock(&self.shared.state).silent;
+            match self.view(&mut look) {
+                Some(seen) => Some(Some(seen)),
+                None if over => Some(None),
+                None => None,
+            }
+        })
+    }
+
+    /// Waits until it has ended.
+    pub fn wait_end(&self, until: Duration) -> Waited<Ending> {
+        self.stage.wait(until, || self.ending())
+    }
+
+    /// What its processes are doing.
+    pub fn activity(&self) -> kernel::Activity {
+        lock(&self.session).activity()
+    }
+
+    /// Waits until it waits for its terminal, with nothing left of what was typed. `false` when it ended.
+    pub fn wait_at_terminal(&self, until: Duration) -> Waited<bool> {
+        let mut since = None;
+        self.stage.watch(until, || {
+            if self.ending().is_some() {
+                return Some(false);
+            }
+            let activity = self.activity();
+            if !activity.at_terminal || !self.took_all() {
+                since = None;
+                return None;
+            }
+            // Some have a thread that never rests.
+            let since = *since.get_or_insert_with(Instant::now);
+            (!activity.running || since.elapsed() > GRACE).then_some(true)
+        })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
+    /// Ends it, if it has not ended, and everything that it left behind. `time_up` says that it should
+    /// have ended by now; else the harness has no more use for it.
+    pub fn finish(mut self, time_up: bool) -> Run {
+        let own = self.ending();
+        let ending = match own {
+            Some(ending) => ending,
+            None if time_up && !stopped() => self.end(),
+            None => {
+                let _ = killpg(self.pid, Signal::SIGKILL);
+                self.wait_exit(PATIENCE);
+                Ending::Stopped
+            }
+        };
+        if ending == Ending::Flooded {
+            let _ = killpg(self.pid, Signal::SIGKILL);
+            self.wait_exit(PATIENCE);
+        }
+        let by_itself = matches!(ending, Ending::Exited(_) | Ending::Signalled(_));
+        let survivors = self.clear(if by_itself { AFTERLIFE } else { Duration::ZERO });
+        self.stage_wait(PATIENCE, |state| state.drained.then_some(()));
+        self.leave();
+        let mut state = lock(&self.shared.state);
+        Run {
+            command: std::mem::take(&mut self.command),
+            transcript: std::mem::take(&mut state.transcript),
+            ending,
+            // What a program that had to be ended had started is part of it, not left behind.
+            survivors: if by_itself { survivors } else { Vec::new() },
+            started: self.started,
+            ended: state.exited.map_or_else(|| self.stage.now(), |(_, at)| at),
+        }
+    }
+
+    /// Ends a program whose time is up.
+    fn end(&self) -> Ending {
+        for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL] {
+            let _ = killpg(self.pid, signal);
+            // One that is stopped takes no other signal.
+            let _ = killpg(self.pid, Signal::SIGCONT);
+            let patience = if signal == Signal::SIGKILL { PATIENCE } else { GRACE };
+            if self.wait_exit(patience) {
+                return Ending::Hung(signal);
+            }
+        }
+        Ending::Hung(Signal::SIGKILL)
+    }
+
+    fn wait_exit(&self, patience: Duration) -> bool {
+        self.stage_wait(patience, |state| state.exited.map(|_| ())).is_some()
+    }
+
+    /// Waits even when everything was stopped: only for what comes at once.
+    fn stage_wait<T>(&self, patience: Duration, look: impl Fn(&State) -> Option<T>) -> Option<T> {
+        let until = Instant::now() + patience;
+        loop {
+            let heard = *lock(&self.stage.0.times);
+            if let Some(seen) = look(&lock(&self.shared.state)) {
+                return Some(seen);
+            }
+            let left = until.checked_duration_since(Instant::now())?;
+            let times = lock(&self.stage.0.times);
+            drop(self.stage.0.bell.wait_timeout_while(times, left, |times| *times == heard));
+        }
+    }
+
+    /// Kills what the program left behind, and says what it was. Where it may end by itself, it is
+    /// given that time first.
+    fn clear(&self, afterlife: Duration) -> Vec<Survivor> {
+        let look = || kernel::relatives(self.pid.as_raw(), &self.tag);
+        let mut left = look();
+        if !left.is_empty() && !afterlife.is_zero() {
+            let until = self.stage.now() + afterlife;
+            self.stage.watch(until, || {
+                left = look();
+                left.is_empty().then_some(())
+            });
+        }
+        let mut survivors = BTreeMap::new();
+        let until = Instant::now() + PATIENCE;
+        while !left.is_empty() && Instant::now() < until {
+            for &pid in &left {
+                survivors.entry(pid).or_insert_with(|| kernel::command_line(pid));
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            // A killed process is gone in an instant; there is nothing that would tell of it.
+            thread::sleep(LOOKS.0);
+            left = look();
+        }
+        survivors.into_iter().map(|(pid, command)| Survivor { pid, command }).collect()
+    }
+
+    /// Ends the pump.
+    fn leave(&mut self) {
+        lock(&self.shared.state).leave = true;
+        self.shared.nudge();
+        if let Some(pump) = self.pump.take() {
+            // It does not panic; and if it did, there is no more to be had from it.
+            let _ = pump.join();
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if lock(&self.shared.state).exited.is_none() {
+            let _ = killpg(self.pid, Signal::SIGKILL);
+            if self.pump.is_some() {
+                self.wait_exit(PATIENCE);
+            } else {
+                let _ = waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+            }
+            self.clear(Duration::ZERO);
+        }
+        if self.pump.is_some() {
+            self.leave();
+            if lock(&self.shared.state).exited.is_none() {
+                // Not even SIGKILL ended it, so waiting for it (as its drop would) is no use.
+                std::mem::forget(self.process.take());
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn nudge(&self) {
+        // It fails only when the counter is full, and then the pump is awake.
+        let _ = self.wake.write(1);
+    }
+}
+
+/// The thread that takes in what a program shows, feeds it what is typed, and sees its end.
+struct Pump {
+    pid: Pid,
+    death: OwnedFd,
+    streams: Vec<(Stream, File)>,
+    shared: Arc<Shared>,
+    stage: Stage,
+    limit: usize,
+}
+
+impl Pump {
+    fn run(mut self) {
+        let mut buffer = vec![0; 1 << 16];
+        let mut shown = 0;
+        let mut alive = true;
+        let mut silence = PollTimeout::NONE;
+        loop {
+            let input = {
+                let mut state = lock(&self.shared.state);
+                state.feed();
+                if state.leave || (state.drained && state.exited.is_some()) {
+                    return;
+                }
+                state.input.clone().filter(|_| !state.pending.is_empty())
+            };
+            let mut files = vec![PollFd::new(self.shared.wake.as_fd(), PollFlags::POLLIN)];
+            files.extend(alive.then(|| PollFd::new(self.death.as_fd(), PollFlags::POLLIN)));
+            files.extend(input.as_ref().map(|input| PollFd::new(input.as_fd(), PollFlags::POLLOUT)));
+            files.extend(self.streams.iter().map(|(_, file)| PollFd::new(file.as_fd(), PollFlags::POLLIN)));
+            match poll(&mut files, silence) {
+                Ok(0) => {
+                    silence = PollTimeout::NONE;
+                    lock(&self.shared.state).silent = true;
+                    self.stage.ring();
+                }
+                Ok(_) | Err(Errno::EINTR) => {}
+                // Out of memory; the deadline will end this session.
+                Err(_) => return,
+            }
+            drop(files);
+            drop(input);
+            let _ = self.shared.wake.read();
+
+            // The death first: what was shown before it is then read below.
+            if alive && let Some(status) = self.death() {
+                alive = false;
+                silence = AFTERLIFE.try_into().unwrap_or(PollTimeout::NONE);
+                lock(&self.shared.state).exited = Some((status, self.stage.now()));
+                self.stage.ring();
+            }
+            let mut seen = false;
+            let (shared, stage) = (&self.shared, &self.stage);
+            self.streams.retain_mut(|(stream, file)| {
+                loop {
+                    match file.read(&mut buffer) {
+                        Ok(0) => return false,
+                        Ok(count) => {
+                            seen = true;
+                            shown += count;
+                            lock(&shared.state).transcript.push(stage.now(), *stream, &buffer[..count]);
+                            if shown > self.limit {
+                                return true;
+                            }
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                        // A terminal that no process has open any more gives EIO.
+                        Err(_) => return false,
+                    }
+                }
+            });
+            if shown > self.limit {
+                lock(&self.shared.state).flooded = true;
+                let _ = killpg(self.pid, Signal::SIGKILL);
+                self.streams.clear();
+            }
+            if self.streams.is_empty() {
+                let mut state = lock(&self.shared.state);
+                (state.drained, state.silent) = (true, true);
+                seen = true;
+            }
+            if seen {
+                self.stage.ring();
+            }
+        }
+    }
+
+    /// The end of the process, if it has come. The process is left to be reaped, so that its number,
+    /// and that of its group, are not given to others while we may still send signals to them.
+    fn death(&self) -> Option<WaitStatus> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        match waitid(Id::Pid(self.pid), flags) {
+            Ok(WaitStatus::StillAlive) | Err(_) => None,
+            Ok(status) => Some(status),
+        }
+    }
+}
+
+/// The executable that `word` names: a path (seen from `dir`), or a name to be looked for in `PATH`.
+pub fn executable(word: &OsStr, dir: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let name = || word.to_string_lossy().into_owned();
+    let is_executable = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
+    if word.as_bytes().contains(&b'/') {
+        let path = std::path::absolute(dir.unwrap_or(Path::new("")).join(word))
+            .with_context(|| format!("cannot find {}", name()))?;
+        if is_executable(&path) {
+            return Ok(path);
+        }
+        let why = match path.metadata() {
+            Err(error) => anyhow::Error::from(error),
+            Ok(data) if data.is_dir() => anyhow::anyhow!("it is a directory"),
+            Ok(_) => anyhow::anyhow!("it has no permission to be executed"),
+        };
+        return Err(Fault::usage(format!("cannot execute {}", path.display())).because(why).into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|place| place.join(word))
+        .find(|path| !word.is_empty() && is_executable(path))
+        .ok_or_else(|| Fault::usage(format!("no such command: {}", name())).into())
+}
+
+/// A tag that no other program under test has, here or in another harness.
+fn new_tag() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    static BIRTH: LazyLock<u128> =
+        LazyLock::new(|| SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos());
+    format!("{}-{:x}-{};", getpid(), *BIRTH, NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+fn unblocked(file: OwnedFd) -> anyhow::Result<File> {
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(File::from(file))
+}
+
+fn close_on_exec(file: &File) -> anyhow::Result<()> {
+    fcntl(file, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(())
+}
+
+/// A file that becomes readable when the process ends (`pidfd_open(2)`).
+fn pidfd(pid: Pid) -> anyhow::Result<OwnedFd> {
+    #[expect(unsafe_code, reason = "neither std nor nix wraps this call")]
+    // SAFETY: the call takes two numbers, and the file it returns belongs to no one else.
+    unsafe {
+        let file = libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0);
+        let file = i32::try_from(Errno::result(file).context("the process cannot be watched")?)?;
+        Ok(OwnedFd::from_raw_fd(file))
+    }
+}
+
+fn c_string(text: &OsStr) -> anyhow::Result<CString> {
+    CString::new(text.as_bytes())
+        .map_err(|_| Fault::usage(format!("a zero byte in {}", text.to_string_lossy())).into())
+}
+
+/// The environment of a program under test: ours, and what its spec adds.
+fn environment(added: &[(OsString, OsString)], tag: &str) -> anyhow::Result<Vec<CString>> {
+    let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    // Whoever runs this must not hide the buffering that a user would meet.
+    all.remove(OsStr::new("PYTHONUNBUFFERED"));
+    // A plain terminal.
+    all.insert("TERM".into(), "dumb".into());
+    all.extend(added.iter().cloned());
+    // A harness may run under a harness, so there may be tags already.
+    all.entry(TAG.into()).or_default().push(tag);
+    let entries = all.into_iter().map(|(mut entry, value)| {
+        entry.push("=");
+        entry.push(value);
+        c_string(&entry)
+    });
+    entries.collect()
+}
+
+/// What a child becomes.
+struct Image {
+    path: CString,
+    words: Vec<CString>,
+    environment: Vec<CString>,
+    dir: Option<CString>,
+    address_space: Option<u64>,
+    /// In seconds.
+    cpu: Option<u64>,
+}
+
+/// Starts `image`, with the streams that `command` was given, on a pseudo-terminal, as the leader of a
+/// session, and waits until it runs.
+fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid)> {
+    // One at a time: rexpect's terminal is not close-on-exec from the first, and a program that
+    // inherited another's terminal would keep it from being hung up.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    // rexpect uses it in the child, where no other thread is left that could finish making it.
+    let _ = io::stdin();
+    let parent = getpid();
+    let (mut news, teller) = pipe2(OFlag::O_CLOEXEC).map(|(news, teller)| (File::from(news), teller))?;
+    let ours = teller.try_clone()?;
+    let before_exec = move || {
+        // The number first, an error only if there is one.
+        let _ = write(&ours, &getpid().as_raw().to_ne_bytes());
+        let Err(errno) = image.execute();
+        give_up(&ours, errno)
+    };
+    #[expect(unsafe_code, reason = "the only way to run something between fork and exec")]
+    // SAFETY: it makes system calls, takes no lock of ours, and allocates only as rexpect itself does
+    // there: the C libraries of Linux keep their allocators usable after fork.
+    unsafe {
+        command.pre_exec(before_exec);
+    }
+    let process = {
+        let _turn = lock(&ONE_AT_A_TIME);
+        match PtyProcess::new(command) {
+            Ok(process) => {
+                let terminal = process.get_file_handle()?;
+                close_on_exec(&terminal)?;
+                fcntl(&terminal, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
+                Process(process)
+            }
+            Err(error) if getpid() == parent => return Err(error).context("no pseudo-terminal or process"),
+            // This is the child, which did not get as far as `before_exec`: rexpect returns here, too.
+            Err(rexpect::error::Error::Nix(errno)) => give_up(&teller, errno),
+            Err(_) => give_up(&teller, Errno::UnknownErrno),
+        }
+    };
+    drop(teller);
+    let mut told = Vec::new();
+    news.read_to_end(&mut told)?;
+    let mut numbers =
+        told.chunks_exact(4).map(|bytes| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+    match (numbers.next(), numbers.next()) {
+        (Some(pid), None) if pid > 0 => Ok((process, Pid::from_raw(pid))),
+        (first, second) => {
+            let _ = process.0.wait();
+            let errno = second.or(first).map_or(Errno::UnknownErrno, |number| Errno::from_raw(-number));
+            Err(Fault::usage("it cannot be executed").because(errno).into())
+        }
+    }
+}
+
+/// Ends a child that could not become what it should: nothing of the parent's may run in it.
+fn give_up(teller: &OwnedFd, errno: Errno) -> ! {
+    let _ = write(teller, &(-(errno as i32)).to_ne_bytes());
+    #[expect(unsafe_code, reason = "std has no exit that leaves out what the parent wants done at its own")]
+    // SAFETY: it only ends the process.
+    unsafe {
+        libc::_exit(127)
+    }
+}
+
+impl Image {
+    /// Becomes it, in a child whose streams are set up: it is to find what a program finds that is started
+    /// by hand at a terminal, whatever this process was started with.
+    fn execute(&self) -> nix::Result<Infallible> {
+        SigSet::empty().thread_set_mask()?;
+        let usual = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGPIPE] {
+            #[expect(unsafe_code, reason = "sigaction(2) is unsafe for the handlers it can install")]
+            // SAFETY: the default action is no handler.
+            unsafe {
+                sigaction(signal, &usual)?;
+            }
+        }
+        let terminal = open(c"/dev/tty", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+        let mut settings = tcgetattr(&terminal)?;
+        // What is typed shows, as at any terminal (rexpect has turned that off); and what the program
+        // writes comes to us as it wrote it, with no carriage returns added.
+        settings.local_flags |= LocalFlags::ECHO;
+        settings.output_flags -= OutputFlags::OPOST;
+        tcsetattr(&terminal, SetArg::TCSANOW, &settings)?;
+        let size = libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        #[expect(unsafe_code, reason = "nix has no function for this ioctl")]
+        // SAFETY: TIOCSWINSZ reads a winsize.
+        Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })?;
+        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+        if let Some(bytes) = self.address_space {
+            setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
+        }
+        if let Some(seconds) = self.cpu {
+            setrlimit(Resource::RLIMIT_CPU, seconds, seconds + 1)?;
+        }
+        #[expect(unsafe_code, reason = "nix has no function for this call")]
+        // SAFETY: it marks files to be closed at exec. A kernel that cannot (before 5.11) leaves it to
+        // each file's own mark, which all of ours have.
+        unsafe {
+            libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        }
+        if let Some(dir) = &self.dir {
+            chdir(dir.as_c_str())?;
+        }
+        execvpe(&self.path, &self.words, &self.environment)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,5 +1286,269 @@ mod tests {
     fn a_line_to_type_is_not_split() {
         assert_eq!(filled(&Template::line("{host} it's").expect("parses")), ["127.0.0.1 it's"]);
         assert_eq!(filled(&Template::line("").expect("parses")), [""]);
+    }
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn spec(command: &str) -> Spec {
+        Spec {
+            command: Template::command(command).expect("a command"),
+            answers: Vec::new(),
+            dir: None,
+            env: Vec::new(),
+            ready: Ready::Listening,
+        }
+    }
+
+    fn shell(script: &str) -> Spec {
+        spec(&format!("sh -c {}", shlex::try_quote(script).expect("no NUL")))
+    }
+
+    fn start(spec: &Spec, streams: Streams, limits: &Limits) -> Program {
+        Program::start(spec, &Values::default(), streams, limits, &Stage::set()).expect("starts")
+    }
+
+    fn at_terminal(spec: &Spec) -> Program {
+        start(spec, Streams::TERMINAL, &Limits::default())
+    }
+
+    fn shows(program: &Program, text: &str) -> bool {
+        let find = |seen: &Transcript| memchr::memmem::find(seen.screen(), text.as_bytes()).map(drop);
+        matches!(program.wait_for(SOON, find), Waited::Seen(Some(())))
+    }
+
+    fn lives(pid: i32) -> bool {
+        // One that has ended and waits for its (new) parent to notice has no memory any more.
+        std::fs::read_to_string(format!("/proc/{pid}/statm")).is_ok_and(|text| !text.starts_with("0 "))
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    #[test]
+    fn a_program_at_a_terminal_shows_what_is_typed_and_what_it_writes_to_the_byte() {
+        let program = at_terminal(&shell("printf 'name? '; read x; printf 'hi %s\\r\\n' \"$x\"; exit 3"));
+        assert_eq!(program.wait_at_terminal(SOON), Waited::Seen(true));
+        program.type_bytes("Zoë\n".as_bytes());
+        assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(3)));
+        let run = program.finish(true);
+        assert_eq!(text(run.transcript.screen()), "name? Zoë\nhi Zoë\r\n");
+        assert_eq!(text(run.transcript.typed()), "Zoë\n");
+        assert_eq!(run.ending, Ending::Exited(3));
+        assert_eq!(run.survivors, []);
+        assert!(run.started < run.ended);
+    }
+
+    #[test]
+    fn streams_are_kept_apart_where_they_are_pipes() {
+        let streams = Streams { input: Input::Pipe, output: Output::Pipe, errors: Errors::Apart };
+        let program = start(
+            &shell("cat; echo oops >&2; test -t 0 || test -t 1 || exit 4"),
+            streams,
+            &Limits::default(),
+        );
+        let long = vec![b'x'; 1 << 20];
+        program.type_bytes(&long);
+        program.end_input();
+        assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(4)));
+        let run = program.finish(true);
+        assert!(run.transcript.screen() == long);
+        assert_eq!(text(run.transcript.errors()), "oops\n");
+    }
+
+    #[test]
+    fn the_end_of_input_is_typed_at_a_terminal() {
+        let program = at_terminal(&spec("cat"));
+        program.type_bytes(b"one\n");
+        program.end_input();
+        assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
+        assert_eq!(text(program.finish(true).transcript.screen()), "one\none\n");
+    }
+
+    #[test]
+    fn a_program_finds_a_plain_world_whatever_the_harness_was_started_in() {
+        let program = at_terminal(&shell(
+            "echo $TERM-$PYTHONUNBUFFERED; stty size; ls /proc/self/fd | wc -l; tail -1 /dev/null; \
+             grep -E 'Sig(Blk|Ign)' /proc/self/status | cut -c 18-; ulimit -c",
+        ));
+        assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
+        let screen = text(program.finish(true).transcript.screen());
+        // ls has its own directory open, besides the three.
+        // Of the signals, those up to 28 have names; the C library keeps others to itself.
+        assert_eq!(screen, "dumb-\n24 80\n4\n0000000\n0000000\n0\n");
+    }
+
+    #[test]
+    fn a_command_that_is_missing_or_cannot_be_executed_is_a_usage_fault() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = |name: &str, text: &str, mode| {
+            use std::os::unix::fs::PermissionsExt;
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+            path.display().to_string()
+        };
+        let plain = place("plain", "#!/bin/sh\n", 0o644);
+        let orphan = place("orphan", "#!/no/such/interpreter\n", 0o755);
+        for command in ["no-such-command-at-all", "./no/such/file", "/", &plain, &orphan] {
+            let error = Program::start(
+                &spec(command),
+                &Values::default(),
+                Streams::TERMINAL,
+                &Limits::default(),
+                &Stage::set(),
+            )
+            .expect_err(command);
+            assert_eq!(crate::fault::exit(&error), crate::fault::Exit::Usage, "{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_relative_command_is_seen_from_the_directory_it_runs_in() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(dir.path().join("sub")).expect("made");
+        std::fs::copy("/bin/cat", dir.path().join("sub/mine")).expect("copied");
+        std::fs::write(dir.path().join("note"), "found\n").expect("written");
+        let program = at_terminal(&Spec { dir: Some(dir.path().to_owned()), ..spec("./sub/mine note") });
+        assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
+        assert_eq!(text(program.finish(true).transcript.screen()), "found\n");
+    }
+
+    #[test]
+    fn a_program_that_floods_is_killed_and_what_it_showed_is_bounded() {
+        let limits = Limits { output: 100_000, ..Limits::default() };
+        let program = start(&spec("yes"), Streams::TERMINAL, &limits);
+        assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Flooded));
+        let pid = program.pid();
+        let run = program.finish(true);
+        assert_eq!(run.ending, Ending::Flooded);
+        assert!((100_000..300_000).contains(&run.transcript.screen().len()));
+        assert!(!lives(pid));
+    }
+
+    #[test]
+    fn what_was_half_written_when_time_was_up_is_kept() {
+        let program = at_terminal(&shell("printf half; sleep 1000"));
+        assert!(shows(&program, "half"));
+        assert_eq!(program.wait_end(program.stage.now()), Waited::TimeUp);
+        let run = program.finish(true);
+        assert_eq!(
+            (text(run.transcript.screen()), run.ending),
+            ("half".to_owned(), Ending::Hung(Signal::SIGTERM))
+        );
+    }
+
+    #[test]
+    fn the_signal_that_ended_a_hung_program_is_told() {
+        for (traps, signal) in [("TERM", Signal::SIGHUP), ("TERM HUP", Signal::SIGKILL)] {
+            let program =
+                at_terminal(&shell(&format!("trap '' {traps}; echo up; while :; do sleep 1000; done")));
+            assert!(shows(&program, "up"));
+            let pid = program.pid();
+            assert_eq!(program.finish(true).ending, Ending::Hung(signal));
+            assert!(!lives(pid));
+        }
+        let program = at_terminal(&shell("kill -STOP $$"));
+        assert_eq!(program.finish(true).ending, Ending::Hung(Signal::SIGTERM));
+    }
+
+    #[test]
+    fn a_signal_of_its_own_is_told_from_ours() {
+        let program = at_terminal(&shell("kill -SEGV $$"));
+        assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Signalled(Signal::SIGSEGV)));
+        assert_eq!(program.finish(true).ending, Ending::Signalled(Signal::SIGSEGV));
+    }
+
+    #[test]
+    fn a_grandchild_in_a_session_of_its_own_is_found_and_killed() {
+        for streams in [Streams::TERMINAL, Streams { errors: Errors::Apart, ..Streams::TERMINAL }] {
+            let program = start(
+                &shell("(setsid sh -c 'trap \"\" TERM HUP; echo pid $$.; sleep 1000; :' &) ; sleep 0.2"),
+                streams,
+                &Limits::default(),
+            );
+            assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
+            let run = program.finish(true);
+            let screen = text(run.transcript.screen());
+            let pid: i32 = screen["pid ".len()..screen.find('.').expect("a pid")].parse().expect("a number");
+            assert!(!lives(pid));
+            assert!(run.survivors.iter().any(|survivor| survivor.pid == pid), "{:?}", run.survivors);
+            assert!(
+                run.survivors.iter().any(|survivor| survivor.command == "sleep 1000"),
+                "{:?}",
+                run.survivors
+            );
+        }
+    }
+
+    #[test]
+    fn a_helper_that_ends_soon_after_its_parent_is_no_survivor() {
+        let program = at_terminal(&shell("(sleep 0.1 &) ; echo done"));
+        assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
+        assert_eq!(program.finish(true).survivors, []);
+    }
+
+    #[test]
+    fn a_program_that_is_dropped_is_gone_with_all_it_started() {
+        let program = at_terminal(&shell("setsid sleep 1000 & echo pid $!.; wait"));
+        assert!(shows(&program, "."));
+        let screen = program.view(|seen| text(seen.screen()));
+        let pid: i32 = screen["pid ".len()..screen.find('.').expect("a pid")].parse().expect("a number");
+        assert!(lives(pid));
+        let leader = program.pid();
+        drop(program);
+        assert!(!lives(pid) && !lives(leader));
+    }
+
+    #[test]
+    fn limits_bound_memory_and_processor_time() {
+        let limits = Limits {
+            address_space: Some(200 << 20),
+            cpu: Some(Duration::from_millis(500)),
+            ..Limits::default()
+        };
+        let greedy = start(&spec("python3 -c 'x = bytearray(1 << 30)'"), Streams::TERMINAL, &limits);
+        assert_eq!(greedy.wait_end(SOON), Waited::Seen(Ending::Exited(1)));
+        assert!(text(greedy.finish(true).transcript.screen()).contains("MemoryError"));
+        let busy = start(&shell("while :; do :; done"), Streams::TERMINAL, &limits);
+        assert_eq!(busy.wait_end(SOON), Waited::Seen(Ending::Signalled(Signal::SIGXCPU)));
+    }
+
+    #[test]
+    fn a_program_that_waits_for_its_terminal_is_told_from_one_that_waits_for_something_else() {
+        let wait =
+            |how: &str| format!("python3 -c 'import os,sys,select,socket\na,b = socket.socketpair()\n{how}'");
+        for how in [
+            "sys.stdin.readline()",
+            "input()",
+            "select.select([0, a], [], [])",
+            "p = select.poll(); p.register(0, 1); p.register(a, 1); p.poll()",
+            "p = select.epoll(); p.register(0, 1); p.poll()",
+        ] {
+            let program = at_terminal(&spec(&wait(how)));
+            assert_eq!(program.wait_at_terminal(SOON), Waited::Seen(true), "{how}");
+        }
+        for how in [
+            "print(1); a.recv(1)",
+            "print(1); select.select([a], [], [])",
+            "print(1); a.settimeout(99); a.recv(1)",
+        ] {
+            let program = at_terminal(&spec(&wait(how)));
+            assert!(shows(&program, "1"));
+            let mut turns = None;
+            let rests = program.stage.watch(SOON, || {
+                let seen = program.activity();
+                let before = turns.replace(seen.turns);
+                (!seen.running && before == Some(seen.turns)).then_some(seen)
+            });
+            assert!(!rests.seen().expect("it rests").at_terminal, "{how}");
+        }
+    }
+
+    #[test]
+    fn a_program_behind_a_shell_is_seen_waiting_too() {
+        let program = at_terminal(&shell("python3 -c 'input()'; exit $?"));
+        assert_eq!(program.wait_at_terminal(SOON), Waited::Seen(true));
     }
 }

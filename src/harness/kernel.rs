@@ -1,0 +1,431 @@
+//! What the kernel knows of processes and sockets, so that nothing here has to be guessed from pauses.
+//!
+//! Nothing in it changes anything. Linux only: `/proc` (proc(5)) and `sock_diag` (sock_diag(7)).
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use anyhow::Context as _;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+
+/// What the processes at one terminal are doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// A thread of them runs, or could at once.
+    pub running: bool,
+    /// A thread of them waits for its terminal: in read(2) on it, or in poll(2), select(2) or
+    /// `epoll_wait(2)` with it among the files waited for.
+    pub at_terminal: bool,
+    /// How often their threads were put on a processor so far: when two looks give the same number,
+    /// none ran in between.
+    pub turns: u64,
+}
+
+/// The processes of a session in the sense of setsid(2), remembered from look to look.
+#[derive(Debug)]
+pub struct Session {
+    leader: i32,
+    members: Vec<i32>,
+    last_pid: i32,
+}
+
+impl Session {
+    /// The session that the process `leader` leads.
+    pub fn of(leader: i32) -> Session {
+        Session { leader, members: vec![leader], last_pid: leader }
+    }
+
+    /// What its processes are doing.
+    pub fn activity(&mut self) -> Activity {
+        // Where no process was made anywhere since the last look, the session has no new member.
+        let last_pid = last_pid();
+        if last_pid != self.last_pid {
+            self.members = younger(self.leader)
+                .into_iter()
+                .filter(|&pid| stat(pid).is_some_and(|stat| stat.session == self.leader))
+                .collect();
+            self.members.push(self.leader);
+            self.last_pid = last_pid;
+        }
+        let mut activity = Activity::default();
+        for &pid in &self.members {
+            look_at(pid, &mut activity);
+        }
+        activity
+    }
+}
+
+fn look_at(pid: i32, activity: &mut Activity) {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
+    for thread in threads.flatten() {
+        let thread = thread.path();
+        let Ok(turns) = fs::read_to_string(thread.join("schedstat")) else { continue };
+        activity.turns += turns.split_ascii_whitespace().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
+        match fs::read_to_string(thread.join("syscall")) {
+            Ok(call) if call.starts_with("running") => {
+                // A process that has ended and was not waited for yet is not running.
+                if stat(pid).is_some_and(|stat| !stat.ended) {
+                    activity.running = true;
+                }
+            }
+            Ok(call) => activity.at_terminal |= waits_for_terminal(pid, &call).unwrap_or(false),
+            // Where the kernel does not tell the call, a thread that sleeps may be waiting for anything.
+            Err(_) => match stat(pid) {
+                Some(stat) if stat.ended => {}
+                Some(stat) if stat.sleeps => activity.at_terminal = true,
+                Some(_) => activity.running = true,
+                None => {}
+            },
+        }
+    }
+}
+
+/// Whether the system call that a thread of `pid` is in waits for a terminal; `call` is the text of
+/// `/proc/PID/task/TID/syscall`: number, six arguments, stack pointer, program counter.
+fn waits_for_terminal(pid: i32, call: &str) -> Option<bool> {
+    let mut fields = call.split_ascii_whitespace();
+    let number: libc::c_long = fields.next()?.parse().ok()?;
+    let argument: Vec<u64> =
+        fields.filter_map(|field| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok()).collect();
+    let first = *argument.first()?;
+    if [libc::SYS_read, libc::SYS_readv].contains(&number) {
+        return Some(is_terminal(pid, first));
+    }
+    if [libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2].contains(&number) || number == EPOLL_WAIT {
+        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{first}")).ok()?;
+        let files = info.lines().filter_map(|line| line.strip_prefix("tfd:"));
+        return Some(
+            files
+                .filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok())
+                .any(|file| is_terminal(pid, file)),
+        );
+    }
+    let memory = File::open(format!("/proc/{pid}/mem")).ok()?;
+    if number == libc::SYS_ppoll || number == POLL {
+        // struct pollfd: int fd; short events; short revents.
+        let count = usize::try_from(*argument.get(1)?).ok()?.min(1024);
+        let mut files = vec![0; count * 8];
+        memory.read_exact_at(&mut files, first).ok()?;
+        return Some(files.chunks_exact(8).any(|file| {
+            let number = i32::from_ne_bytes([file[0], file[1], file[2], file[3]]);
+            let events = i16::from_ne_bytes([file[4], file[5]]);
+            events & libc::POLLIN != 0 && u64::try_from(number).is_ok_and(|number| is_terminal(pid, number))
+        }));
+    }
+    if number == libc::SYS_pselect6 || number == SELECT {
+        // fd_set: an array of longs, one bit a file.
+        let count = first.min(1024);
+        let mut set = [0; 128];
+        let length = usize::try_from(count.div_ceil(64) * 8).ok()?;
+        memory.read_exact_at(&mut set[..length], *argument.get(1)?).ok()?;
+        return Some((0..count).any(|file| {
+            let (byte, bit) = (usize::try_from(file / 8).unwrap_or(0), file % 8);
+            set[byte] >> bit & 1 == 1 && is_terminal(pid, file)
+        }));
+    }
+    Some(false)
+}
+
+// Calls that newer architectures do without.
+#[cfg(target_arch = "x86_64")]
+const POLL: libc::c_long = libc::SYS_poll;
+#[cfg(target_arch = "x86_64")]
+const SELECT: libc::c_long = libc::SYS_select;
+#[cfg(target_arch = "x86_64")]
+const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_wait;
+#[cfg(not(target_arch = "x86_64"))]
+const POLL: libc::c_long = libc::SYS_ppoll;
+#[cfg(not(target_arch = "x86_64"))]
+const SELECT: libc::c_long = libc::SYS_pselect6;
+#[cfg(not(target_arch = "x86_64"))]
+const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_pwait;
+
+fn is_terminal(pid: i32, file: u64) -> bool {
+    fs::read_link(format!("/proc/{pid}/fd/{file}"))
+        .is_ok_and(|path| path.starts_with("/dev/pts") || path.as_os_str() == "/dev/tty")
+}
+
+/// A line of `/proc/PID/stat`, as far as it is needed here.
+struct Stat {
+    session: i32,
+    sleeps: bool,
+    ended: bool,
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything; what follows it does not hold a parenthesis.
+    let after = text.iter().rposition(|&byte| byte == b')')? + 1;
+    let text = str::from_utf8(&text[after..]).ok()?;
+    let mut fields = text.split_ascii_whitespace();
+    let state = fields.next()?;
+    let session = fields.nth(2)?.parse().ok()?;
+    Some(Stat { session, sleeps: state == "S", ended: matches!(state, "Z" | "X" | "x") })
+}
+
+/// The number of the process (or thread) that was made last.
+fn last_pid() -> i32 {
+    fs::read_to_string("/proc/loadavg")
+        .ok()
+        .and_then(|text| text.split_ascii_whitespace().last()?.parse().ok())
+        .unwrap_or(-1)
+}
+
+/// The processes that may have been made after `pid`: those with a higher number, or all where the
+/// numbers have started again from the beginning.
+fn younger(pid: i32) -> Vec<i32> {
+    let last = last_pid();
+    if last == pid {
+        return Vec::new();
+    }
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|&other: &i32| other != pid && (other > pid || last < pid))
+        .collect()
+}
+
+/// The processes other than `leader` that carry `tag` in the environment they were started with, or
+/// belong to the session that `leader` leads, and have not ended.
+pub fn relatives(leader: i32, tag: &str) -> BTreeSet<i32> {
+    younger(leader)
+        .into_iter()
+        .filter(|&pid| {
+            stat(pid).is_some_and(|stat| !stat.ended && stat.session == leader) || carries(pid, tag)
+        })
+        .collect()
+}
+
+fn carries(pid: i32, tag: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environment| memchr::memmem::find(&environment, tag.as_bytes()).is_some())
+}
+
+/// The command line of `pid`, as far as it can be read.
+pub fn command_line(pid: i32) -> String {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<_> = words.split(|&byte| byte == 0).filter(|word| !word.is_empty()).collect();
+    words.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// The kernel's table of TCP sockets.
+#[derive(Debug)]
+pub struct Sockets {
+    netlink: OwnedFd,
+}
+
+/// What the table says of one connected socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Bytes that its program has not read yet; an unread end of stream counts for one.
+    pub unread: u32,
+    /// Bytes that arrived at it so far; an end of stream counts for one.
+    pub arrived: u64,
+}
+
+// linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h, linux/tcp.h
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_DUMP: u16 = 0x300;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const INET_DIAG_INFO: u8 = 2;
+const TCP_LISTEN: u8 = 10;
+const HEADER: usize = 16;
+const MESSAGE: usize = 72;
+/// Where `struct inet_diag_msg` keeps `idiag_rqueue`.
+const UNREAD: usize = 56;
+/// Where `struct tcp_info` keeps `tcpi_bytes_received`.
+const ARRIVED: usize = 128;
+
+impl Sockets {
+    /// Opens the table.
+    pub fn open() -> anyhow::Result<Sockets> {
+        let netlink = socket(
+            AddressFamily::Netlink,
+            SockType::Datagram,
+            SockFlag::SOCK_CLOEXEC,
+            SockProtocol::NetlinkSockDiag,
+        )
+        .context("the kernel's table of sockets cannot be opened")?;
+        Ok(Sockets { netlink })
+    }
+
+    /// The address at which something listens on `port`, if anything does.
+    pub fn listening(&self, port: u16) -> anyhow::Result<Option<SocketAddr>> {
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let none = |ip: IpAddr| SocketAddr::new(ip, 0);
+            let any = match family {
+                libc::AF_INET => none(Ipv4Addr::UNSPECIFIED.into()),
+                _ => none(Ipv6Addr::UNSPECIFIED.into()),
+            };
+            let mut found = None;
+            self.ask(NLM_F_DUMP, 1 << TCP_LISTEN, 0, SocketAddr::new(any.ip(), port), any, |message| {
+                let address = local_address(message);
+                if address.port() == port {
+                    found = found.or(Some(address));
+                }
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is known of the socket that is `local` at its own end of a connection with `remote`.
+    /// `None` when there is no such socket (any more).
+    pub fn connected(&self, local: SocketAddr, remote: SocketAddr) -> anyhow::Result<Option<Connected>> {
+        let mut found = None;
+        self.ask(0, u32::MAX, 1 << (INET_DIAG_INFO - 1), local, remote, |message| {
+            // Asked for a connection that is gone, the kernel may answer with the listening socket.
+            if message[1] == TCP_LISTEN {
+                return;
+            }
+            let unread = u32::from_ne_bytes(bytes(message, UNREAD));
+            if let Some(info) = attribute(&message[MESSAGE..], INET_DIAG_INFO.into())
+                && info.len() >= ARRIVED + 8
+            {
+                found = Some(Connected { unread, arrived: u64::from_ne_bytes(bytes(info, ARRIVED)) });
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn ask(
+        &self,
+        flags: u16,
+        states: u32,
+        extensions: u8,
+        local: SocketAddr,
+        remote: SocketAddr,
+        mut answer: impl FnMut(&[u8]),
+    ) -> anyhow::Result<()> {
+        let mut request = Vec::with_capacity(72);
+        request.extend(72_u32.to_ne_bytes());
+        request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        request.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+        request.extend([0; 8]);
+        let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        request.push(u8::try_from(family).unwrap_or_default());
+        request.push(u8::try_from(libc::IPPROTO_TCP).unwrap_or_default());
+        request.extend([extensions, 0]);
+        request.extend(states.to_ne_bytes());
+        request.extend(local.port().to_be_bytes());
+        request.extend(remote.port().to_be_bytes());
+        for address in [local.ip(), remote.ip()] {
+            let mut field = [0; 16];
+            match address {
+                IpAddr::V4(ip) => field[..4].copy_from_slice(&ip.octets()),
+                IpAddr::V6(ip) => field = ip.octets(),
+            }
+            request.extend(field);
+        }
+        // Any interface, any cookie.
+        request.extend([0; 4]);
+        request.extend([0xff; 8]);
+        let failed = "the kernel's table of sockets cannot be read";
+        send(self.netlink.as_raw_fd(), &request, MsgFlags::empty()).context(failed)?;
+        let mut buffer = vec![0; 1 << 15];
+        loop {
+            let count = match recv(self.netlink.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+                Err(Errno::EINTR) => continue,
+                count => count.context(failed)?,
+            };
+            let mut rest = &buffer[..count];
+            while rest.len() >= HEADER {
+                let length = u32::from_ne_bytes(bytes(rest, 0)) as usize;
+                let kind = u16::from_ne_bytes(bytes(rest, 4));
+                anyhow::ensure!((HEADER..=rest.len()).contains(&length), failed);
+                let message = &rest[HEADER..length];
+                match kind {
+                    NLMSG_DONE => return Ok(()),
+                    NLMSG_ERROR => {
+                        anyhow::ensure!(message.len() >= 4, failed);
+                        let errno = Errno::from_raw(-i32::from_ne_bytes(bytes(message, 0)));
+                        return if errno == Errno::ENOENT { Ok(()) } else { Err(errno).context(failed) };
+                    }
+                    _ if message.len() >= MESSAGE => answer(message),
+                    _ => {}
+                }
+                if flags & NLM_F_DUMP == 0 {
+                    return Ok(());
+                }
+                rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            }
+        }
+    }
+}
+
+fn bytes<const N: usize>(from: &[u8], at: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&from[at..at + N]);
+    bytes
+}
+
+fn local_address(message: &[u8]) -> SocketAddr {
+    let port = u16::from_be_bytes(bytes(message, 4));
+    let ip = if i32::from(message[0]) == libc::AF_INET {
+        IpAddr::from(bytes::<4>(message, 8))
+    } else {
+        IpAddr::from(bytes::<16>(message, 8))
+    };
+    SocketAddr::new(ip, port)
+}
+
+/// The payload of the attribute `kind` in a run of netlink attributes.
+fn attribute(mut rest: &[u8], kind: u16) -> Option<&[u8]> {
+    while rest.len() >= 4 {
+        let length = usize::from(u16::from_ne_bytes(bytes(rest, 0)));
+        if u16::from_ne_bytes(bytes(rest, 2)) == kind {
+            return rest.get(4..length);
+        }
+        rest = rest.get(length.next_multiple_of(4).max(4)..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn the_table_tells_who_listens_where() {
+        let sockets = Sockets::open().expect("netlink");
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+            let listener = TcpListener::bind(address).expect("bind");
+            let address = listener.local_addr().expect("address");
+            assert_eq!(sockets.listening(address.port()).expect("table"), Some(address));
+            drop(listener);
+            assert_eq!(sockets.listening(address.port()).expect("table"), None);
+        }
+    }
+
+    #[test]
+    fn the_table_tells_what_arrived_and_what_was_read() {
+        let sockets = Sockets::open().expect("netlink");
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(address).expect("bind");
+            let mut client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+            let (mut server, from) = listener.accept().expect("accept");
+            let local = server.local_addr().expect("address");
+            let look = || sockets.connected(local, from).expect("table");
+            assert_eq!(look(), Some(Connected { unread: 0, arrived: 0 }));
+            client.write_all(b"hello").expect("write");
+            assert_eq!(look(), Some(Connected { unread: 5, arrived: 5 }));
+            server.read_exact(&mut [0; 3]).expect("read");
+            assert_eq!(look(), Some(Connected { unread: 2, arrived: 5 }));
+            drop(server);
+            // What is left of it is in some closing state, or reset and gone; the listener is not it.
+            assert!(look().is_none_or(|seen| seen.unread <= 2));
+        }
+    }
+}
