@@ -10,11 +10,11 @@ use clap::Args;
 use super::pair::seconds;
 use crate::fault::{Exit, Fault};
 use crate::harness::fixture::Asked;
-use crate::harness::program::Limits;
+use crate::harness::program::{self, Limits};
 use crate::harness::relay::Wire;
 use crate::harness::replay::{Programs, Replay, Shard, WireChoice, random_seed};
 use crate::harness::report::{self, Format, Report};
-use crate::harness::session::{self, Drive};
+use crate::harness::session::Drive;
 
 const HELP: &str = "\
 A fixture is a directory with three plain files:
@@ -143,7 +143,7 @@ impl ReplayArgs {
             report::list(&plan, self.format)?;
             return Ok(Exit::Done);
         }
-        session::stop_on_signals()?;
+        program::stop_on_signals()?;
         let shuffled = replay.wires.iter().find_map(|wire| match wire {
             WireChoice::One(Wire::Shuffle(seed)) => Some(*seed),
             _ => None,

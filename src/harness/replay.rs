@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result};
 use super::fixture::{Asked, CLIENT_GOLDEN, Fixture, Goldens, SERVER_GOLDEN, load_all};
 use super::golden::Difference;
 use super::judge;
-use super::program::{Limits, Ready, Spec, Template};
+use super::program::{self, Limits, Ready, Spec, Template};
 use super::relay::{Tape, Wire};
 use super::session::{self, Drive, Outcome, Pair, Session};
 use super::verdict::{Failure, NotRun, Verdict};
@@ -372,7 +372,7 @@ impl Floor<'_> {
         let mut verdict = self.verdict(case);
         if let Some(why) = &case.cannot {
             verdict.not_run = Some(NotRun::CannotCarry(why.clone()));
-        } else if session::stopped() {
+        } else if program::stopped() {
             verdict.not_run = Some(NotRun::Stopped);
         } else if let WireChoice::One(wire @ Wire::Cut { .. }) = case.wire {
             // What a cut session must come to follows from what is sent when nothing is cut.
@@ -409,7 +409,7 @@ impl Floor<'_> {
     fn one_of_many(&self, many: &Arc<Many>, wire: Wire, events: &Events) -> Result<()> {
         let case = &self.plan.cases[many.case];
         let mut verdict = self.verdict(case);
-        if session::stopped() {
+        if program::stopped() {
             verdict.not_run = Some(NotRun::Stopped);
         } else {
             self.play(case, wire, Some(&many.tape), &mut verdict)?;

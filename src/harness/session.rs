@@ -204,16 +204,6 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
     Err(anyhow!("sessions cannot be played yet"))
 }
 
-/// Makes Ctrl-C (and SIGTERM, and SIGHUP) stop every session that is being played, at once.
-pub fn stop_on_signals() -> anyhow::Result<()> {
-    Ok(())
-}
-
-/// Whether such a signal has come.
-pub fn stopped() -> bool {
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
