@@ -1,9 +1,10 @@
 //! The command line: arguments and dispatch. The only room that knows both wings.
 
+mod generate;
 mod pair;
 mod replay;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::echo::{Client, Server};
 use crate::fault::Exit;
@@ -25,6 +26,9 @@ enum Command {
     Client(pair::ClientArgs),
     /// Play fixtures with both programs, and compare their screens with the golden ones
     Replay(replay::ReplayArgs),
+    /// Write man pages or shell completions
+    #[command(hide = true)]
+    Generate(generate::GenerateArgs),
 }
 
 const EXIT_CODES: &str = "\
@@ -33,12 +37,22 @@ Exit codes:
   1  it failed, or something disagrees
   2  the command line was wrong, or nothing could be run";
 
+/// The whole command line; the exit codes stand in every help text.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|command| {
+        let more = command.get_after_help().map_or(String::new(), |help| format!("{help}\n\n"));
+        command.after_help(more + EXIT_CODES)
+    })
+}
+
 /// Runs what the command line asks for.
 pub fn run() -> anyhow::Result<Exit> {
-    match Cli::parse().command {
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    match cli.command {
         Command::Server(args) => Server::from(args).run()?,
         Command::Client(args) => Client::from(args).run()?,
         Command::Replay(args) => return args.run(),
+        Command::Generate(args) => args.run(command())?,
     }
     Ok(Exit::Done)
 }
