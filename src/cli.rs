@@ -4,6 +4,9 @@ mod generate;
 mod pair;
 mod replay;
 
+use std::io;
+
+use anyhow::Context as _;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::echo::{Client, Server};
@@ -45,10 +48,26 @@ fn command() -> clap::Command {
     })
 }
 
+/// Tells what the parser has to say: that the command line is wrong, or the help that was asked for.
+fn told(message: &clap::Error) -> anyhow::Result<Exit> {
+    match message.print() {
+        _ if message.use_stderr() => Ok(Exit::Usage),
+        // `--help | head` has seen what it wanted.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write the help")
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
 /// Runs what the command line asks for.
 pub fn run() -> anyhow::Result<Exit> {
-    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
-    match cli.command {
+    let cli = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let asked = match cli {
+        Ok(cli) => cli.command,
+        Err(message) => return told(&message),
+    };
+    match asked {
         Command::Server(args) => Server::from(args).run()?,
         Command::Client(args) => Client::from(args).run()?,
         Command::Replay(args) => return args.run(),

@@ -9,7 +9,7 @@
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -58,11 +58,6 @@ impl Link {
         socket.set_tcp_user_timeout(Some(UNANSWERED))?;
         stream.set_write_timeout(Some(LOOK))?;
         Ok(Link { stream, patient: Cell::new(false) })
-    }
-
-    /// The peer's address; IPv4 where it is one in IPv6's clothes.
-    pub fn peer(&self) -> io::Result<IpAddr> {
-        Ok(self.stream.peer_addr()?.ip().to_canonical())
     }
 
     /// Waits until `input` can be read, the peer is gone, or `time` is over.

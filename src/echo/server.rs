@@ -43,10 +43,10 @@ impl Server {
         screen.server_address(host::address_to_show(&listener)?);
         screen.server_port(listener.local_addr()?.port());
         screen.flush();
-        let link = accept(&listener, &self.allow)?;
+        let (link, client) = accept(&listener, &self.allow)?;
         // A second client is refused from here on, instead of waiting for a turn that never comes.
         drop(listener);
-        screen.client_address(link.peer()?);
+        screen.client_address(client);
 
         let mut log = Log::new(self.max_log);
         let served = serve(&link, &mut screen, &mut log, self.max_message).and_then(|()| {
@@ -60,7 +60,9 @@ impl Server {
     }
 }
 
-fn accept(listener: &TcpListener, allow: &[IpAddr]) -> anyhow::Result<Link> {
+/// The first client that is allowed, and its address.
+fn accept(listener: &TcpListener, allow: &[IpAddr]) -> Result<(Link, IpAddr), Fault> {
+    let cannot = |error| Fault::new("cannot accept a client").because(error);
     loop {
         let (stream, from) = match listener.accept() {
             Ok(accepted) => accepted,
@@ -70,11 +72,11 @@ fn accept(listener: &TcpListener, allow: &[IpAddr]) -> anyhow::Result<Link> {
             {
                 continue;
             }
-            Err(error) => return Err(Fault::new("cannot accept a client").because(error).into()),
+            Err(error) => return Err(cannot(error)),
         };
         let from = from.ip().to_canonical();
         if allow.is_empty() || allow.iter().any(|allowed| allowed.to_canonical() == from) {
-            return Ok(Link::new(stream)?);
+            return Ok((Link::new(stream).map_err(cannot)?, from));
         }
         fault::note(&format!("refused a connection from {from}: --allow does not name it"));
     }
