@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each of the test programs uses its part of this")]
 
+pub mod network;
+
 use std::fmt;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;

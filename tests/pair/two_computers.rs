@@ -1,108 +1,30 @@
-//! Two computers: two network namespaces and a cable between them, made and removed by the test.
+//! The pair on two computers.
 
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::common::network::{Network, TOOLS, at, ip};
 use crate::common::{ECHOLOG, Ended, Running, Server, needs, run, screens};
 
-/// What a test here needs of the machine.
-pub const TOOLS: [&str; 2] = ["root", "ip"];
-
-/// Two computers, each with one interface, joined by a cable. No route leads anywhere else.
-pub struct Network {
-    server: String,
-    client: String,
+/// `echolog server` with `args` at the one computer.
+fn server(network: &Network, args: &[&str]) -> Server {
+    Server::starting(at(network.server()).args([ECHOLOG, "server"]).args(args).stdin(Stdio::null()))
 }
 
-impl Network {
-    /// Makes the two, with these addresses (and their prefix lengths) at the server and at the client.
-    pub fn joined(addresses: &[(&str, &str)]) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("echolog-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let network = Network { server: format!("{name}-server"), client: format!("{name}-client") };
-        let Network { server, client } = &network;
-        for end in [server, client] {
-            ip(&["netns", "add", end]);
-            ip(&["-n", end, "link", "set", "lo", "up"]);
-        }
-        ip(&["-n", server, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", client]);
-        for end in [server, client] {
-            // IPv6 addresses are given below, and used at once: nobody else can have them.
-            ip(&["-n", end, "link", "set", "cable", "addrgenmode", "none"]);
-        }
-        for &(at_server, at_client) in addresses {
-            for (end, address) in [(server, at_server), (client, at_client)] {
-                let nodad: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
-                ip(&[&["-n", end, "address", "add", address, "dev", "cable"], nodad].concat());
-            }
-        }
-        for end in [server, client] {
-            ip(&["-n", end, "link", "set", "cable", "up"]);
-        }
-        network
-    }
-
-    /// An IPv4 network as the assignment shows it.
-    pub fn ipv4() -> Self {
-        Network::joined(&[("192.168.1.3/24", "192.168.1.4/24")])
-    }
-
-    /// `echolog server` with `args` at the one computer.
-    pub fn server(&self, args: &[&str]) -> Server {
-        let mut command = Network::at(&self.server);
-        Server::starting(command.args([ECHOLOG, "server"]).args(args).stdin(Stdio::null()))
-    }
-
-    /// `echolog client` with `args` at the other.
-    pub fn client(&self, args: &[&str]) -> Command {
-        let mut command = Network::at(&self.client);
-        command.args([ECHOLOG, "client"]).args(args).stdin(Stdio::null());
-        command
-    }
-
-    fn at(end: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", end]);
-        command
-    }
-
-    /// Pulls the cable out of the server's computer.
-    pub fn pull_the_cable(&self) {
-        ip(&["-n", &self.server, "link", "set", "cable", "down"]);
-    }
-
-    /// Loses everything that is sent from now on; no interface can see that.
-    pub fn lose_everything(&self) {
-        for (end, other) in [(&self.server, "192.168.1.4"), (&self.client, "192.168.1.3")] {
-            // To a network card that does not exist.
-            let nowhere = ["lladdr", "02:00:00:00:00:99", "dev", "cable", "nud", "permanent"];
-            ip(&[&["-n", end, "neighbour", "replace", other][..], &nowhere].concat());
-        }
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        for end in [&self.server, &self.client] {
-            // In a test that fails before it is made it cannot be removed.
-            let _ = Command::new("ip").args(["netns", "delete", end]).stderr(Stdio::null()).status();
-        }
-    }
-}
-
-fn ip(args: &[&str]) {
-    let status = Command::new("ip").args(args).status().expect("ip can be run");
-    assert!(status.success(), "ip {} fails", args.join(" "));
+/// `echolog client` with `args` at the other.
+fn client(network: &Network, args: &[&str]) -> Command {
+    let mut command = at(network.client());
+    command.args([ECHOLOG, "client"]).args(args).stdin(Stdio::null());
+    command
 }
 
 /// Holds a session in which the server shows itself at one address, is called by `host`, and shows
 /// the client at another.
 #[track_caller]
 fn is_held(network: &Network, args: &[&str], host: &str, shown_server: &str, shown_client: &str) {
-    let server = network.server(args);
+    let server = server(network, args);
     let port = server.port;
-    let client = Running::start(network.client(&[host, &port.to_string()]).stdin(Stdio::piped()));
+    let client = Running::start(client(network, &[host, &port.to_string()]).stdin(Stdio::piped()));
     client.types("This is my first message\n");
     server.shows(&screens::server_received("This is my first message"));
     client.types("quit\n");
@@ -150,7 +72,7 @@ fn the_address_of_the_default_route_is_shown_before_any_other() {
     if needs(&TOOLS) {
         let network =
             Network::joined(&[("10.9.9.3/24", "10.9.9.4/24"), ("192.168.1.3/24", "192.168.1.4/24")]);
-        ip(&["-n", &network.server, "route", "add", "default", "via", "192.168.1.4"]);
+        ip(&["-n", network.server(), "route", "add", "default", "via", "192.168.1.4"]);
         is_held(&network, &["12345"], "10.9.9.3", "192.168.1.3", "10.9.9.4");
     }
 }
@@ -159,7 +81,7 @@ fn the_address_of_the_default_route_is_shown_before_any_other() {
 fn a_computer_without_a_network_shows_the_loopback_address() {
     if needs(&TOOLS) {
         let network = Network::joined(&[]);
-        let server = network.server(&["12345"]);
+        let server = server(&network, &["12345"]);
         assert_eq!(server.running.shown(), screens::server_ready("127.0.0.1", 12345));
     }
 }
@@ -168,11 +90,11 @@ fn a_computer_without_a_network_shows_the_loopback_address() {
 fn a_host_without_ipv6_is_served_over_ipv4() {
     if needs(&TOOLS) {
         let network = Network::joined(&[]);
-        for end in [&network.server, &network.client] {
+        for end in [network.server(), network.client()] {
             let off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
-            run(Network::at(end).args(["sh", "-c", off])).shows("");
+            run(at(end).args(["sh", "-c", off])).shows("");
         }
-        for (end, address) in [(&network.server, "192.168.1.3/24"), (&network.client, "192.168.1.4/24")] {
+        for (end, address) in [(network.server(), "192.168.1.3/24"), (network.client(), "192.168.1.4/24")] {
             ip(&["-n", end, "address", "add", address, "dev", "cable"]);
         }
         is_held(&network, &["12345"], "192.168.1.3", "192.168.1.3", "192.168.1.4");
@@ -184,11 +106,11 @@ fn only_a_client_that_allow_names_is_taken() {
     if needs(&TOOLS) {
         let network =
             Network::joined(&[("192.168.1.3/24", "192.168.1.4/24"), ("fd00:1::3/64", "fd00:1::4/64")]);
-        let server = network.server(&["12345", "--allow", "fd00:1::4", "--allow", "192.0.2.1"]);
-        let refused = run(&mut network.client(&["192.168.1.3", "12345"]));
+        let server = server(&network, &["12345", "--allow", "fd00:1::4", "--allow", "192.0.2.1"]);
+        let refused = run(&mut client(&network, &["192.168.1.3", "12345"]));
         assert_eq!(refused.status.code(), Some(1), "{refused}");
         assert!(refused.err.starts_with("error: the server "), "{refused}");
-        let taken = run(&mut network.client(&["fd00:1::3", "12345"]));
+        let taken = run(&mut client(&network, &["fd00:1::3", "12345"]));
         assert_eq!((taken.err.as_str(), taken.status.code()), ("", Some(0)), "{taken}");
         server.ends().is(
             0,
@@ -217,8 +139,8 @@ fn told_by_both(server: Server, client: Running) {
 }
 
 fn in_mid_session(network: &Network) -> (Server, Running) {
-    let server = network.server(&["12345"]);
-    let client = Running::start(network.client(&["192.168.1.3", "12345"]).stdin(Stdio::piped()));
+    let server = server(network, &["12345"]);
+    let client = Running::start(client(network, &["192.168.1.3", "12345"]).stdin(Stdio::piped()));
     client.types("one\n");
     server.shows("\"one\"\n");
     client.shows(&screens::client_sending(&["one"]));
