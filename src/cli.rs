@@ -1,5 +1,6 @@
 //! The command line: arguments and dispatch. The only room that knows both wings.
 
+mod check;
 mod generate;
 mod pair;
 mod replay;
@@ -29,6 +30,8 @@ enum Command {
     Client(pair::ClientArgs),
     /// Play fixtures with both programs, and compare their screens with the golden ones
     Replay(replay::ReplayArgs),
+    /// Judge any implementation of the assignment, requirement by requirement
+    Check(check::CheckArgs),
     /// Write man pages or shell completions
     #[command(hide = true)]
     Generate(generate::GenerateArgs),
@@ -71,6 +74,7 @@ pub fn run() -> anyhow::Result<Exit> {
         Command::Server(args) => Server::from(args).run()?,
         Command::Client(args) => Client::from(args).run()?,
         Command::Replay(args) => return args.run(),
+        Command::Check(args) => return args.run(),
         Command::Generate(args) => args.run(command())?,
     }
     Ok(Exit::Done)

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::errno::Errno;
@@ -24,6 +25,10 @@ pub struct Activity {
     /// How often their threads were put on a processor so far: when two looks give the same number,
     /// none ran in between.
     pub turns: u64,
+    /// A thread of them sleeps for a time of its own choice, or at most for that time.
+    pub naps: bool,
+    /// How long their threads were on a processor so far.
+    pub spent: Duration,
 }
 
 /// The processes of a session in the sense of setsid(2), remembered from look to look.
@@ -65,7 +70,9 @@ fn look_at(pid: i32, activity: &mut Activity) {
     for thread in threads.flatten() {
         let thread = thread.path();
         let Ok(turns) = fs::read_to_string(thread.join("schedstat")) else { continue };
-        activity.turns += turns.split_ascii_whitespace().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
+        let mut numbers = turns.split_ascii_whitespace().map(|n| n.parse().unwrap_or(0));
+        activity.spent += Duration::from_nanos(numbers.next().unwrap_or(0));
+        activity.turns += numbers.nth(1).unwrap_or(0);
         match fs::read_to_string(thread.join("syscall")) {
             Ok(call) if call.starts_with("running") => {
                 // A process that has ended and was not waited for yet is not running.
@@ -73,7 +80,10 @@ fn look_at(pid: i32, activity: &mut Activity) {
                     activity.running = true;
                 }
             }
-            Ok(call) => activity.at_terminal |= waits_for_terminal(pid, &call).unwrap_or(false),
+            Ok(call) => {
+                activity.at_terminal |= waits_for_terminal(pid, &call).unwrap_or(false);
+                activity.naps |= naps(&call).unwrap_or(false);
+            }
             // Where the kernel does not tell the call, a thread that sleeps may be waiting for anything.
             Err(_) => match stat(pid) {
                 Some(stat) if stat.ended => {}
@@ -129,6 +139,31 @@ fn waits_for_terminal(pid: i32, call: &str) -> Option<bool> {
         }));
     }
     Some(false)
+}
+
+/// Whether the system call that a thread is in, in the same form, ends by itself after a time. A thread
+/// that waits for another one is not asked: those that serve a language's own ends wake all the time.
+fn naps(call: &str) -> Option<bool> {
+    let mut fields = call.split_ascii_whitespace();
+    let number: libc::c_long = fields.next()?.parse().ok()?;
+    let argument: Vec<u64> =
+        fields.filter_map(|field| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok()).collect();
+    // A C int of milliseconds, negative for no end; or a pointer to a time, null for none.
+    let milliseconds = |at: usize| Some(argument.get(at)? & 0x8000_0000 == 0);
+    let time = |at: usize| Some(*argument.get(at)? != 0);
+    if number == libc::SYS_ppoll || number == libc::SYS_rt_sigtimedwait {
+        time(2)
+    } else if number == libc::SYS_pselect6 || number == SELECT {
+        time(4)
+    } else if number == libc::SYS_epoll_pwait2 {
+        time(3)
+    } else if number == POLL {
+        milliseconds(2)
+    } else if number == libc::SYS_epoll_pwait || number == EPOLL_WAIT {
+        milliseconds(3)
+    } else {
+        Some([libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_connect].contains(&number))
+    }
 }
 
 // Calls that newer architectures do without.
@@ -236,11 +271,14 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const INET_DIAG_INFO: u8 = 2;
+const TCP_TIME_WAIT: u8 = 6;
 const TCP_LISTEN: u8 = 10;
 const HEADER: usize = 16;
 const MESSAGE: usize = 72;
 /// Where `struct inet_diag_msg` keeps `idiag_rqueue`.
 const UNREAD: usize = 56;
+/// Where it keeps `idiag_inode`.
+const INODE: usize = 68;
 /// Where `struct tcp_info` keeps `tcpi_bytes_received`.
 const ARRIVED: usize = 128;
 
@@ -296,6 +334,45 @@ impl Sockets {
             }
         })?;
         Ok(found)
+    }
+
+    /// Whether a connection of `port` that this side closed first is still being remembered, which keeps
+    /// a server without `SO_REUSEADDR` from listening there.
+    pub fn winding_down(&self, port: u16) -> anyhow::Result<bool> {
+        let mut found = false;
+        self.dump(1 << TCP_TIME_WAIT, port, |_| found = true)?;
+        Ok(found)
+    }
+
+    /// The ports on which the processes `pids` listen, in order.
+    pub fn listened_to_by(&self, pids: &BTreeSet<i32>) -> anyhow::Result<BTreeSet<u16>> {
+        let files = pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/fd")).ok()).flatten();
+        let inodes: BTreeSet<u32> = files
+            .filter_map(|file| {
+                let name = fs::read_link(file.ok()?.path()).ok()?;
+                name.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+            })
+            .collect();
+        let mut ports = BTreeSet::new();
+        self.dump(1 << TCP_LISTEN, 0, |message| {
+            if inodes.contains(&u32::from_ne_bytes(bytes(message, INODE))) {
+                ports.insert(local_address(message).port());
+            }
+        })?;
+        Ok(ports)
+    }
+
+    /// Every socket of either family in one of `states`, at `port`, or at any port where that is 0.
+    fn dump(&self, states: u32, port: u16, mut each: impl FnMut(&[u8])) -> anyhow::Result<()> {
+        for any in [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()] {
+            let (local, remote) = (SocketAddr::new(any, port), SocketAddr::new(any, 0));
+            self.ask(NLM_F_DUMP, states, 0, local, remote, |message| {
+                if port == 0 || local_address(message).port() == port {
+                    each(message);
+                }
+            })?;
+        }
+        Ok(())
     }
 
     fn ask(
@@ -407,6 +484,34 @@ mod tests {
             drop(listener);
             assert_eq!(sockets.listening(address.port()).expect("table"), None);
         }
+    }
+
+    #[test]
+    fn the_table_tells_what_a_process_listens_to_and_what_winds_down() {
+        let sockets = Sockets::open().expect("netlink");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let own = BTreeSet::from([std::process::id().cast_signed()]);
+        assert!(sockets.listened_to_by(&own).expect("table").contains(&port));
+        assert!(!sockets.listened_to_by(&BTreeSet::from([1])).expect("table").contains(&port));
+        let mut client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+        drop(listener.accept().expect("accept"));
+        client.read_to_end(&mut Vec::new()).expect("read");
+        assert!(!sockets.winding_down(port).expect("table"));
+        drop(client);
+        assert!(sockets.winding_down(port).expect("table"));
+    }
+
+    #[test]
+    fn a_call_that_ends_by_itself_is_told_from_one_that_does_not() {
+        let call = |number: libc::c_long, arguments: &str| naps(&format!("{number} {arguments} 0x7ff 0x7ff"));
+        assert_eq!(call(libc::SYS_ppoll, "0x1 0x1 0x0 0x0 0x0 0x0"), Some(false));
+        assert_eq!(call(libc::SYS_ppoll, "0x1 0x1 0x7fff 0x0 0x0 0x0"), Some(true));
+        assert_eq!(call(libc::SYS_epoll_pwait, "0x3 0x1 0x10 0xffffffff 0x0 0x8"), Some(false));
+        assert_eq!(call(libc::SYS_epoll_pwait, "0x3 0x1 0x10 0x64 0x0 0x8"), Some(true));
+        assert_eq!(call(libc::SYS_clock_nanosleep, "0x0 0x0 0x7ff 0x0 0x0 0x0"), Some(true));
+        assert_eq!(call(libc::SYS_read, "0x0 0x1 0x10 0x0 0x0 0x8"), Some(false));
+        assert_eq!(naps("running"), None);
     }
 
     #[test]

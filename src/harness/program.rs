@@ -5,7 +5,7 @@
 //! is never held up by us. What always holds: when [`Program::finish`] returns, or a [`Program`] is
 //! dropped, neither it nor anything it started is left.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
@@ -31,7 +31,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, killpg, sigaction};
 use nix::sys::stat::Mode;
-use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
+use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{AccessFlags, Pid, access, chdir, execvpe, getpid, pipe2, write};
 use rexpect::process::PtyProcess;
@@ -119,6 +119,17 @@ impl Template {
             words.push(parts(argument)?);
         }
         Ok(Template { text, words })
+    }
+
+    /// The same with `text` in the place of every `{port}`.
+    #[must_use]
+    pub fn with_port_text(&self, text: &str) -> Template {
+        let put = |part: &Part| match part {
+            Part::Hole(Placeholder::Port) => Part::Text(text.into()),
+            other => other.clone(),
+        };
+        let words = self.words.iter().map(|word| word.iter().map(put).collect()).collect();
+        Template { text: self.text.replace(Placeholder::Port.name(), text), words }
     }
 
     /// Whether `placeholder` occurs in it.
@@ -725,6 +736,30 @@ impl Program {
         };
         program.pump = Some(thread::Builder::new().name("pump".to_owned()).spawn(move || pump.run())?);
         Ok(program)
+    }
+
+    /// Sets whether its terminal shows what is typed, and whether it passes it on by the line, for what is
+    /// typed from now on. Both at first.
+    pub fn set_terminal(&self, echo: bool, by_line: bool) -> anyhow::Result<()> {
+        let Some(process) = &self.process else { return Ok(()) };
+        let terminal = process.0.get_file_handle()?;
+        let mut settings = tcgetattr(&terminal)?;
+        settings.local_flags.set(LocalFlags::ECHO, echo);
+        settings.local_flags.set(LocalFlags::ICANON, by_line);
+        if !by_line {
+            // A read waits for one byte, and for as long as it takes.
+            settings.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+            settings.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        }
+        tcsetattr(&terminal, SetArg::TCSANOW, &settings)?;
+        Ok(())
+    }
+
+    /// The ports on which it, or what it has started, listens.
+    pub fn listens_on(&self) -> anyhow::Result<BTreeSet<u16>> {
+        let mut pids = kernel::relatives(self.pid(), &self.tag);
+        pids.insert(self.pid());
+        kernel::Sockets::open()?.listened_to_by(&pids)
     }
 
     /// Types `bytes` at it, or feeds them to its standard input. Does not wait until it takes them.

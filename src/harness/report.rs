@@ -69,19 +69,23 @@ impl Style {
     }
 
     // Only colours that can be read on a light and on a dark background.
-    fn bold(self, text: &str) -> String {
+    /// `text` in bold.
+    pub fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    fn red(self, text: &str) -> String {
+    /// `text` in red: what is wrong.
+    pub fn red(self, text: &str) -> String {
         self.paint("31", text)
     }
 
-    fn green(self, text: &str) -> String {
+    /// `text` in green: what is right.
+    pub fn green(self, text: &str) -> String {
         self.paint("32", text)
     }
 
-    fn cyan(self, text: &str) -> String {
+    /// `text` in cyan: what to type.
+    pub fn cyan(self, text: &str) -> String {
         self.paint("36", text)
     }
 }

@@ -7,12 +7,3 @@
 mod common;
 
 mod assignment;
-mod editor;
-mod errors;
-mod hostile;
-mod interop;
-mod options;
-mod patience;
-mod screens;
-mod two_computers;
-mod typed;

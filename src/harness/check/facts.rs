@@ -161,6 +161,19 @@ pub fn stack_trace(text: &[u8]) -> Option<String> {
     Some(safe::show(line.unwrap_or("a stack trace").as_bytes()))
 }
 
+/// Whether there is a list of calls in `text`, as a caught and printed exception leaves it: lines that
+/// begin with blanks and `at`, and name a place in parentheses.
+pub fn is_traced(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&without_escapes(text)).into_owned();
+    text.lines().any(|line| {
+        let call = line.trim_start();
+        line.len() > call.len()
+            && call.starts_with("at ")
+            && call.trim_end().ends_with(')')
+            && call.contains(':')
+    })
+}
+
 /// `text` without terminal escapes (colours, titles) and carriage returns.
 pub fn without_escapes(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());

@@ -83,7 +83,23 @@ impl Submission {
             .with_context(|| path.display().to_string())
     }
 
-    /// Two bare commands.
+    /// The pair of this package: the executable at `echolog`, twice.
+    pub fn own(echolog: &Path) -> Result<Self> {
+        Ok(Submission {
+            name: "echolog".to_string(),
+            dir: None,
+            build: None,
+            server: Template::call(echolog, &["server", "{port}"])?,
+            client: Template::call(echolog, &["client", "{host}", "{port}"])?,
+            server_answers: Vec::new(),
+            client_answers: Vec::new(),
+            port: None,
+            arguments: String::new(),
+        })
+    }
+
+    /// Two bare commands. They run in an empty directory; files that they name from here are found all the
+    /// same.
     pub fn bare(
         server: &str,
         client: &str,
@@ -97,7 +113,7 @@ impl Submission {
         for answer in client_answers {
             arguments += &format!(" --client-answer {}", quoted(answer));
         }
-        let bare = Self::new(format!("{server} / {client}"), server.to_string(), client.to_string())?;
+        let bare = Self::new(format!("{server} / {client}"), from_here(server)?, from_here(client)?)?;
         Submission { arguments, ..bare }.answering(server_answers, client_answers)
     }
 
@@ -125,6 +141,19 @@ impl Submission {
             ..self
         })
     }
+}
+
+/// `command` with every file that it names from the current directory named from the root.
+fn from_here(command: &str) -> Result<String> {
+    let words = shlex::split(command)
+        .ok_or_else(|| Fault::usage(format!("a quote is left open in the command: {command}")))?;
+    let here = std::env::current_dir().context("there is no current directory")?;
+    let words = words.into_iter().enumerate().map(|(at, word)| {
+        // The first word without a slash is looked for in PATH, as in a shell.
+        let is_file = (at > 0 || word.contains('/')) && !word.is_empty() && here.join(&word).exists();
+        if is_file { here.join(&word).to_string_lossy().into_owned() } else { word }
+    });
+    Ok(words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" "))
 }
 
 /// `text` as a shell takes it for one word.

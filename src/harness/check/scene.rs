@@ -1,0 +1,559 @@
+//! A scene: one server, one client and the line between them, while a session is being played; and the
+//! waiting for what they do.
+//!
+//! Nothing here waits for a length of time that was guessed. A wait ends when the thing itself has
+//! happened, or when it can be seen that it will not: everybody sleeps until something comes from
+//! outside and nothing is under way, or a program has spent its time on a processor and shown nothing
+//! for it. Only for a program that sleeps for a time of its own choice does the clock decide. So a busy
+//! machine changes how long a verdict takes, and not what it is.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use tempfile::TempDir;
+
+use super::line::{Line, Mode};
+use super::profile::Submission;
+use crate::harness::kernel::Sockets;
+use crate::harness::port::Port;
+use crate::harness::program::{
+    self, Ending, Errors, Input, Limits, Output, Program, Ready, Spec, Stage, Streams, Template, Values,
+};
+
+/// For how long nothing must have moved before it is taken that nothing will. Programs that sleep until
+/// something comes from outside need none of it; it is for what is on its way to this process.
+const STILL: Duration = Duration::from_millis(250);
+/// The same before the next line is typed.
+const SETTLED: Duration = Duration::from_millis(15);
+/// The same at a program that cannot be seen to wait for its terminal.
+const UNSEEN: Duration = Duration::from_millis(120);
+/// The same before bytes that were held back go on as one segment.
+const SENT: Duration = Duration::from_millis(3);
+/// How long a program that sleeps for times of its own may take to come to its next question.
+const NAP: Duration = Duration::from_secs(2);
+/// How long a program may run on a processor while nothing comes of it.
+const BUSY: Duration = Duration::from_secs(2);
+/// What patience shrinks to with a submission that has used it up again and again.
+const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+/// How much a program may show when hardly anything is asked of it.
+const FLOOD: usize = 256 << 10;
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// What was waited for has happened.
+    Met,
+    /// It has not, and all sleep until something comes from outside, or have ended.
+    Still,
+    /// It has not, and a program has used up its time on a processor.
+    Busy,
+    /// It has not, and a program shows or sends more than anyone would read.
+    Flooded,
+    /// It has not, and time was up.
+    Late,
+}
+
+/// How a program is to be fed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyboard {
+    /// At its terminal, line by line; what is typed is not shown there, so that all that is shown is its
+    /// own.
+    Lines,
+    /// The same without the terminal's limit of 4,095 bytes a line.
+    LongLines,
+    /// Through a pipe, which can come to an end that lasts.
+    Pipe,
+}
+
+/// One program in a scene.
+#[derive(Debug)]
+pub struct Actor {
+    program: Program,
+    /// What it is called in evidence.
+    pub role: &'static str,
+}
+
+impl Actor {
+    /// All that it has shown.
+    pub fn screen(&self) -> Vec<u8> {
+        self.since(0)
+    }
+
+    /// What it has shown after the first `mark` bytes.
+    pub fn since(&self, mark: usize) -> Vec<u8> {
+        self.program.view(|transcript| transcript.screen().get(mark..).unwrap_or_default().to_vec())
+    }
+
+    /// How much it has shown.
+    pub fn shown(&self) -> usize {
+        self.program.view(|transcript| transcript.screen().len())
+    }
+
+    /// How it ended, if it has.
+    pub fn ending(&self) -> Option<Ending> {
+        self.program.ending()
+    }
+
+    /// Types a line.
+    pub fn type_line(&self, line: &str) {
+        self.program.type_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Ends its input.
+    pub fn end_input(&self) {
+        self.program.end_input();
+    }
+
+    /// The ports on which it listens.
+    pub fn ports(&self) -> Vec<u16> {
+        // Only evidence depends on it, and that can do without.
+        self.program.listens_on().unwrap_or_default().into_iter().collect()
+    }
+}
+
+/// What is the same for all scenes of one submission.
+#[derive(Debug)]
+pub struct Theatre<'a> {
+    submission: &'a Submission,
+    /// The copy of the submission that was built.
+    built: Option<TempDir>,
+    limits: Limits,
+    /// Addresses of this machine.
+    pub addresses: Vec<IpAddr>,
+    patience: Cell<Duration>,
+    sockets: Sockets,
+    fixed: Option<Port>,
+}
+
+impl<'a> Theatre<'a> {
+    /// Copies and builds `submission`. An error that is not this machine's is the submission's own.
+    pub fn open(submission: &'a Submission, limits: &Limits, build_time: Duration) -> Result<Self> {
+        let built = match &submission.dir {
+            Some(dir) => {
+                let copy = tempfile::tempdir().context("cannot make a working directory")?;
+                copy_tree(dir, copy.path()).with_context(|| format!("cannot copy {}", dir.display()))?;
+                Some(copy)
+            }
+            None => None,
+        };
+        let theatre = Theatre {
+            submission,
+            built,
+            limits: limits.clone(),
+            addresses: addresses(),
+            patience: Cell::new(limits.time),
+            sockets: Sockets::open()?,
+            fixed: submission.port.map(fixed_port).transpose()?,
+        };
+        theatre.build(build_time)?;
+        Ok(theatre)
+    }
+
+    fn build(&self, time: Duration) -> Result<()> {
+        let (Some(command), Some(dir)) = (&self.submission.build, &self.built) else { return Ok(()) };
+        let spec = Spec {
+            // The command travels in the environment: braces in it are the shell's own.
+            command: Template::command("/bin/sh -c 'eval \"$ECHOLOG_BUILD\"'")?,
+            answers: Vec::new(),
+            dir: Some(dir.path().to_path_buf()),
+            env: vec![("ECHOLOG_BUILD".into(), command.into())],
+            ready: Ready::Listening,
+        };
+        let streams = Streams { input: Input::Nothing, output: Output::Terminal, errors: Errors::Terminal };
+        let limits = Limits { time, address_space: None, cpu: None, ..self.limits.clone() };
+        let stage = Stage::set();
+        let program = Program::start(&spec, &Values::default(), streams, &limits, &stage)?;
+        let ended = program.wait_end(stage.now() + time).seen();
+        let screen = program.view(|transcript| super::facts::tail(transcript.screen(), 300));
+        program.finish(true);
+        match ended {
+            Some(Ending::Exited(0)) => Ok(()),
+            _ if program::stopped() => Err(stopped()),
+            Some(Ending::Exited(status)) => Err(anyhow!("the build failed with status {status}: {screen}")),
+            Some(_) => Err(anyhow!("the build was killed: {screen}")),
+            None => Err(anyhow!("the build took longer than {} s: {screen}", time.as_secs())),
+        }
+    }
+
+    /// The submission that plays here.
+    pub fn submission(&self) -> &Submission {
+        self.submission
+    }
+
+    /// A scene with nobody in it yet.
+    pub fn scene(&self) -> Result<Scene<'_>> {
+        let port = if self.fixed.is_some() { None } else { Some(Port::free()?) };
+        Ok(Scene {
+            theatre: self,
+            stage: Stage::set(),
+            own_port: port,
+            line: Line::open()?,
+            server: None,
+            client: None,
+            folders: Vec::new(),
+            flood: FLOOD,
+        })
+    }
+
+    fn start(
+        &self,
+        command: &Template,
+        answers: &[Template],
+        values: &Values,
+        keyboard: Keyboard,
+        scene: (&Stage, &mut Vec<TempDir>),
+        role: &'static str,
+    ) -> Result<Actor> {
+        let (stage, folders) = scene;
+        let folder = tempfile::tempdir().context("cannot make a working directory")?;
+        if let Some(built) = &self.built {
+            copy_tree(built.path(), folder.path()).context("cannot copy what was built")?;
+        }
+        // Whoever runs this may have no UTF-8 in the environment, or messages in another language.
+        let env: Vec<(OsString, OsString)> = vec![("LC_ALL".into(), "C.UTF-8".into())];
+        let spec = Spec {
+            command: command.clone(),
+            answers: Vec::new(),
+            dir: Some(folder.path().to_path_buf()),
+            env,
+            ready: Ready::Listening,
+        };
+        folders.push(folder);
+        let input = if keyboard == Keyboard::Pipe { Input::Pipe } else { Input::Terminal };
+        let streams = Streams { input, ..Streams::TERMINAL };
+        let program = Program::start(&spec, values, streams, &self.limits, stage)?;
+        program.set_terminal(false, keyboard != Keyboard::LongLines)?;
+        let actor = Actor { program, role };
+        for answer in answers {
+            let words: Vec<OsString> = answer.fill(values);
+            actor.type_line(&words.iter().map(|word| word.to_string_lossy()).collect::<String>());
+        }
+        Ok(actor)
+    }
+}
+
+/// What is on stage, while a session is being played. What is left of it goes with it.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    theatre: &'a Theatre<'a>,
+    stage: Stage,
+    own_port: Option<Port>,
+    /// The line between the two.
+    pub line: Line,
+    /// The server, once it was started.
+    pub server: Option<Actor>,
+    /// The client, once it was started.
+    pub client: Option<Actor>,
+    folders: Vec<TempDir>,
+    /// How much a program may show or send within one wait.
+    pub flood: usize,
+}
+
+/// What can be seen of a scene at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Look {
+    shown: [usize; 2],
+    sent: [usize; 2],
+    passed: [usize; 2],
+    ended: [bool; 2],
+    turns: u64,
+}
+
+impl Scene<'_> {
+    /// The server's port.
+    pub fn port(&self) -> u16 {
+        let port = self.own_port.as_ref().or(self.theatre.fixed.as_ref());
+        port.map_or(0, Port::number)
+    }
+
+    /// Starts the server.
+    pub fn start_server(&mut self) -> Result<()> {
+        let submission = self.theatre.submission;
+        self.start_server_as(&submission.server, &submission.server_answers)
+    }
+
+    /// Starts the server by a command of the judge's own choice.
+    pub fn start_server_as(&mut self, command: &Template, answers: &[Template]) -> Result<()> {
+        let values = Values { host: None, port: Some(self.port()), script: None };
+        let scene = (&self.stage, &mut self.folders);
+        let server = self.theatre.start(command, answers, &values, Keyboard::Lines, scene, "server");
+        self.server = Some(server.context("server")?);
+        Ok(())
+    }
+
+    /// Starts the client, which is told the address of the line.
+    pub fn start_client(&mut self, keyboard: Keyboard) -> Result<()> {
+        let submission = self.theatre.submission;
+        let address = self.line.address()?;
+        self.start_client_as(&submission.client, &submission.client_answers, address, keyboard)
+    }
+
+    /// Starts the client by a command of the judge's own choice, and with another address.
+    pub fn start_client_as(
+        &mut self,
+        command: &Template,
+        answers: &[Template],
+        address: SocketAddr,
+        keyboard: Keyboard,
+    ) -> Result<()> {
+        let values =
+            Values { host: Some(address.ip().to_string()), port: Some(address.port()), script: None };
+        let scene = (&self.stage, &mut self.folders);
+        let client = self.theatre.start(command, answers, &values, keyboard, scene, "client");
+        self.client = Some(client.context("client")?);
+        Ok(())
+    }
+
+    /// Waits until the server listens on its port, and aims the line at it. What listens there is the
+    /// server: the port was free, and is reserved.
+    pub fn wait_until_listening(&mut self) -> Result<Waited> {
+        let port = self.port();
+        let mut found = None;
+        let waited = self.wait(|scene| {
+            found = scene.theatre.sockets.listening(port).ok().flatten();
+            found.is_some() || scene.server().ending().is_some()
+        })?;
+        let Some(address) = found else {
+            return Ok(if waited == Waited::Met { self.last_words()? } else { waited });
+        };
+        let at = |ip: IpAddr| SocketAddr::new(ip, port);
+        self.line.aim(match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => vec![at(Ipv4Addr::LOCALHOST.into())],
+            // Both families on one socket, as a rule.
+            IpAddr::V6(ip) if ip.is_unspecified() => {
+                vec![at(Ipv4Addr::LOCALHOST.into()), at(Ipv6Addr::LOCALHOST.into())]
+            }
+            ip => vec![at(ip.to_canonical())],
+        });
+        Ok(Waited::Met)
+    }
+
+    /// Waits until all that a program which has ended had to show was seen.
+    pub fn last_words(&mut self) -> Result<Waited> {
+        let until = self.stage.now() + LEAST_PATIENCE;
+        for actor in self.actors().filter(|actor| actor.ending().is_some()) {
+            if actor.program.wait_for(until, |_| None::<()>) == program::Waited::Stopped {
+                return Err(stopped());
+            }
+        }
+        Ok(Waited::Still)
+    }
+
+    /// Whether a closed connection keeps the server's port.
+    pub fn port_lingers(&self) -> Result<bool> {
+        self.theatre.sockets.winding_down(self.port())
+    }
+
+    /// The server. It must have been started.
+    pub fn server(&self) -> &Actor {
+        self.server.as_ref().expect("the server is on stage")
+    }
+
+    /// The client. It must have been started.
+    pub fn client(&self) -> &Actor {
+        self.client.as_ref().expect("the client is on stage")
+    }
+
+    fn actors(&self) -> impl Iterator<Item = &Actor> {
+        self.server.iter().chain(&self.client)
+    }
+
+    /// Waits for `met`, or until it can be seen that it will not come.
+    pub fn wait(&mut self, mut met: impl FnMut(&Scene) -> bool) -> Result<Waited> {
+        let stage = self.stage.clone();
+        let begun = self.look();
+        let (mut last, mut moved, mut came) = (begun.0, stage.now(), begun.0);
+        let mut spent = begun.1.spent;
+        let until = stage.now() + self.theatre.patience.get();
+        let flood = self.flood;
+        let waited = stage.watch(until, || {
+            let pumped = self.line.pump();
+            if met(self) {
+                return Some(Waited::Met);
+            }
+            let (look, bodies) = self.look();
+            let grown = |now: [usize; 2], before: [usize; 2]| {
+                now.into_iter().zip(before).any(|(now, before)| now > before.saturating_add(flood))
+            };
+            if grown(look.shown, begun.0.shown) || grown(look.sent, begun.0.sent) {
+                return Some(Waited::Flooded);
+            }
+            if self.actors().any(|actor| actor.ending() == Some(Ending::Flooded)) {
+                return Some(Waited::Flooded);
+            }
+            if pumped || look != last {
+                (last, moved) = (look, stage.now());
+            }
+            if (look.shown, look.sent, look.ended) != (came.shown, came.sent, came.ended) {
+                (came, spent) = (look, bodies.spent);
+            }
+            let quiet = !bodies.running && !self.line.is_busy() && stage.now() - moved >= STILL;
+            if quiet && !bodies.naps {
+                return Some(Waited::Still);
+            }
+            (bodies.spent.saturating_sub(spent) >= BUSY).then_some(Waited::Busy)
+        });
+        match waited {
+            program::Waited::Seen(waited) => Ok(waited),
+            program::Waited::Stopped => Err(stopped()),
+            program::Waited::TimeUp => {
+                // Whoever sleeps through every wait is not waited for as long again.
+                let patience = &self.theatre.patience;
+                patience.set((patience.get() / 2).max(LEAST_PATIENCE.min(patience.get())));
+                Ok(Waited::Late)
+            }
+        }
+    }
+
+    /// Waits until the client waits for its keyboard or has ended; whether it came to that.
+    pub fn settle(&mut self) -> Result<bool> {
+        self.rest(NAP, |bodies, quiet| {
+            !bodies.running && (quiet >= UNSEEN || (quiet >= SETTLED && bodies.at_terminal))
+        })
+    }
+
+    /// Waits until whoever sends has nothing more to send for now.
+    pub fn all_sent(&mut self) -> Result<bool> {
+        self.rest(NAP, |bodies, quiet| !bodies.running && quiet >= SENT)
+    }
+
+    fn rest(&mut self, most: Duration, enough: impl Fn(&Bodies, Duration) -> bool) -> Result<bool> {
+        let stage = self.stage.clone();
+        let (mut last, mut moved) = (self.look().0, stage.now());
+        let waited = stage.watch(stage.now() + most, || {
+            let pumped = self.line.pump();
+            let (look, bodies) = self.look();
+            if pumped || look != last {
+                (last, moved) = (look, stage.now());
+            }
+            let gone = self.client.as_ref().is_some_and(|client| client.ending().is_some());
+            (gone || enough(&bodies, stage.now() - moved)).then_some(())
+        });
+        if waited == program::Waited::Stopped { Err(stopped()) } else { Ok(waited.seen().is_some()) }
+    }
+
+    fn look(&self) -> (Look, Bodies) {
+        let mut look = Look::default();
+        let mut bodies = Bodies::default();
+        for (at, actor) in self.actors().enumerate() {
+            look.shown[at] = actor.shown();
+            look.ended[at] = actor.ending().is_some();
+            if look.ended[at] {
+                continue;
+            }
+            let activity = actor.program.activity();
+            look.turns += activity.turns;
+            bodies.running |= activity.running || !actor.program.took_all();
+            bodies.naps |= activity.naps;
+            bodies.spent += activity.spent;
+            // Only the client is ever waited for at its keyboard.
+            bodies.at_terminal = activity.at_terminal;
+        }
+        for (at, flow) in [&self.line.to_server, &self.line.to_client].into_iter().enumerate() {
+            look.sent[at] = flow.tape.len();
+            look.passed[at] = flow.passed;
+        }
+        (look, bodies)
+    }
+
+    /// Types `line` at the client and passes on all that it sends for it as one segment. Whether it sent
+    /// anything.
+    pub fn say(&mut self, line: &str) -> Result<bool> {
+        let before = self.line.to_server.tape.len();
+        self.line.to_server.mode = Mode::Held;
+        self.client().type_line(line);
+        let sent = self.wait(|scene| {
+            let flow = &scene.line.to_server;
+            flow.tape.len() > before || flow.end.is_some() || scene.client().ending().is_some()
+        })?;
+        if sent == Waited::Met {
+            self.all_sent()?;
+        }
+        self.line.to_server.mode = Mode::Open;
+        Ok(self.line.to_server.tape.len() > before)
+    }
+
+    /// Ends what still runs, and takes the line down so that nothing of it is left in the kernel.
+    pub fn clear(mut self) {
+        for actor in self.client.take().into_iter().chain(self.server.take()) {
+            actor.program.finish(false);
+        }
+        self.line.hang_up();
+    }
+
+    /// Ends what still runs, and takes the line down as if both had closed it; the port stays this
+    /// scene's.
+    pub fn interval(&mut self) {
+        for actor in self.client.take().into_iter().chain(self.server.take()) {
+            actor.program.finish(false);
+        }
+        self.line.close();
+    }
+}
+
+/// What the programs of a scene are doing, taken together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bodies {
+    running: bool,
+    naps: bool,
+    at_terminal: bool,
+    spent: Duration,
+}
+
+fn stopped() -> anyhow::Error {
+    anyhow!("stopped")
+}
+
+/// Reserves the port `number`, waiting while other submissions have it.
+fn fixed_port(number: u16) -> Result<Port> {
+    let stage = Stage::set();
+    let patience = Duration::from_secs(120);
+    loop {
+        if let Some(port) = Port::fixed(number)? {
+            return Ok(port);
+        }
+        let pause = stage.watch(stage.now() + Duration::from_millis(50), || None::<()>);
+        if pause == program::Waited::Stopped {
+            return Err(stopped());
+        }
+        if stage.now() > patience {
+            return Err(anyhow!("port {number} is in use"));
+        }
+    }
+}
+
+/// Every address of this machine.
+fn addresses() -> Vec<IpAddr> {
+    let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    all.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::from(address.ip())))
+    })
+    .collect()
+}
+
+/// Copies the files and folders in `from` into the folder `to`. A link is copied as what it leads to;
+/// what is neither file nor folder, and a version control's own folder, is left out.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let path: PathBuf = entry?.path();
+        let Some(name) = path.file_name() else { continue };
+        let target = to.join(name);
+        let failed = || path.display().to_string();
+        let Ok(kind) = fs::metadata(&path).map(|data| data.file_type()) else { continue };
+        if kind.is_dir() && name != ".git" && !fs::symlink_metadata(&path).with_context(failed)?.is_symlink()
+        {
+            fs::create_dir(&target).with_context(failed)?;
+            copy_tree(&path, &target)?;
+        } else if kind.is_file() {
+            fs::copy(&path, &target).with_context(failed)?;
+        }
+    }
+    Ok(())
+}
