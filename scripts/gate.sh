@@ -19,7 +19,9 @@ refuse() {
 }
 
 # The patterns are split so that this file does not find itself.
-refuse "unfinished work is an issue, not a comment" '\b(TO''DO|FIX''ME|X''XX|HA''CK)\b' src tests scripts Makefile .ci
+unfinished='\b(TO''DO|FIX''ME|X''XX|HA''CK)\b'
+refuse "unfinished work is an issue, not a comment" "//.*$unfinished" src tests
+refuse "unfinished work is an issue, not a comment" "#.*$unfinished" scripts Makefile .ci
 refuse "left from debugging" '\b(dbg|todo|unimplemented)!' src tests
 refuse "waiting is for a thing, not for a time" '\bsleep_ms\b|\bthread::sleep\(' tests
 refuse "the pair does not know its harness" '\bharness\b' src/echo
@@ -31,7 +33,7 @@ refuse "server and client never see each other" '\b(super|echo)::server\b' src/e
 while IFS= read -r file; do
     case $file in
     src/cli.rs | src/cli/*.rs | src/harness/report.rs) ;;
-    *) refuse "only the command line and the report print" '\be?print(ln)?!' "$file" ;;
+    *) refuse "only the command line and the report print" '^[[:space:]]*e?print(ln)?!' "$file" ;;
     esac
     case $(head -n 1 "$file") in
     '//!'*) ;;

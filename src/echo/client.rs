@@ -73,13 +73,17 @@ impl Client {
         screen.connected();
         let input = script.as_mut().unwrap_or(&mut stdin);
         let empty = Tally::new();
+        let mut quit = false;
         let held = self.converse(input, &link, &mut screen, empty.clone()).and_then(|(sent, unsent)| {
+            quit = unsent.is_none();
             screen.log_follows();
             let judged = read_back(&link, &sent, empty, self.max_message, &mut screen, save);
             unsent.map_or(Ok(()), Err).and(judged)
         });
         let shown = screen.finish();
+        // A session that failed did not come to a quit: its error says what was sent.
         match input.left_over() {
+            _ if !quit => {}
             (0, _) => {}
             (1, true) => fault::note("1 line after quit was not sent"),
             (count, true) => fault::note(&format!("{count} lines after quit were not sent")),
@@ -126,14 +130,14 @@ impl Client {
                 Ok(Typed::TooLong) => {
                     let number = sent.messages() + 1;
                     let limit = self.max_message;
-                    let over =
-                        Fault::new(format!("message {number} is longer than the limit of {limit} bytes"))
-                            .hint("it was not sent; --max-message raises the limit, here and at the server");
+                    let over = format!("message {number} is longer than the limit of {limit} bytes");
+                    let hint = "--max-message raises the limit, here and at the server";
                     if !input.is_keyboard() {
-                        break Some(over);
+                        let unsent = format!("{over}; neither it nor what follows it was sent");
+                        break Some(Fault::new(unsent).hint(hint));
                     }
                     screen.flush();
-                    fault::tell(&over.into());
+                    fault::tell(&Fault::new(format!("{over}; it was not sent")).hint(hint).into());
                     continue;
                 }
                 Err(error) => {

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each of the test programs uses its part of this")]
 
+pub mod network;
+
 use std::fmt;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -96,7 +98,7 @@ impl Stream {
         let written = stream.clone();
         thread::spawn(move || {
             let mut source = source;
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = vec![0; 64 * 1024];
             loop {
                 let read = source.read(&mut buffer).unwrap_or(0);
                 let mut state = written.0.0.lock().expect("nobody panics with it");
@@ -169,15 +171,24 @@ impl Running {
     /// Waits until `text` stands somewhere in the error output.
     #[track_caller]
     pub fn complains(&self, text: &str) -> &Self {
-        self.wait(&self.err, DEADLINE, text);
+        self.complains_within(DEADLINE, text)
+    }
+
+    /// [`complains`](Self::complains) with a time of its own.
+    #[track_caller]
+    pub fn complains_within(&self, time: Duration, text: &str) -> &Self {
+        self.wait(&self.err, time, text);
         self
     }
 
     #[track_caller]
     fn wait(&self, stream: &Stream, time: Duration, text: &str) {
+        // What was looked through once is not looked through again, but for a text that it may begin.
+        let mut from = 0;
         let found = stream.wait(Instant::now() + time, |written| {
-            let mut windows = written.bytes.windows(text.len());
-            windows.any(|window| window == text.as_bytes()).then_some(())
+            let found = memchr::memmem::find(&written.bytes[from..], text.as_bytes());
+            from = written.bytes.len().saturating_sub(text.len());
+            found
         });
         let (name, out, err) = (&self.name, self.out.text(), self.err.text());
         assert!(
@@ -367,21 +378,23 @@ pub mod screens {
 
     /// The client's screen from the connection to the prompt after `messages`.
     pub fn client_sending(messages: &[&str]) -> String {
-        let sent: String = messages
-            .iter()
-            .map(|message| {
-                format!(
-                    "enter a message to send to server: {message}\nclient sending message: \"{message}\"\n"
-                )
-            })
-            .collect();
-        format!("client has connected to the server!\n{sent}enter a message to send to server: ")
+        let mut screen = "client has connected to the server!\n".to_owned();
+        for message in messages {
+            screen += &format!(
+                "enter a message to send to server: {message}\nclient sending message: \"{message}\"\n"
+            );
+        }
+        screen + "enter a message to send to server: "
     }
 
     /// The rest of the client's screen, after what was typed at the last prompt.
     pub fn client_quitting(messages: &[&str]) -> String {
-        let log: String = messages.iter().map(|message| format!("{message}\n")).collect();
-        format!("client informing server that it is quitting.\nclient received message log:\n{log}")
+        let mut screen =
+            "client informing server that it is quitting.\nclient received message log:\n".to_owned();
+        for message in messages {
+            screen += &format!("{message}\n");
+        }
+        screen
     }
 }
 

@@ -7,3 +7,12 @@
 mod common;
 
 mod assignment;
+mod editor;
+mod errors;
+mod hostile;
+mod interop;
+mod options;
+mod patience;
+mod screens;
+mod two_computers;
+mod typed;

@@ -1,0 +1,134 @@
+//! The line editor of the client, at a terminal that can do more than show characters.
+
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::common::{DEADLINE, ECHOLOG, Server};
+
+const PROMPT: &str = "enter a message to send to server: ";
+const UP: &str = "\x1b[A";
+const LEFT: &str = "\x1b[D";
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+
+/// A client at a terminal, within a shell that tells the terminal's settings before and after it.
+struct Terminal {
+    session: PtySession,
+    settings: String,
+}
+
+impl Terminal {
+    /// A client of `server`, at its first prompt.
+    #[track_caller]
+    fn with_client_of(server: &Server) -> Self {
+        let script =
+            "stty -g; echo begin; \"$0\" client 127.0.0.1 \"$1\"; echo \"code $?\"; stty -g; echo over";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, ECHOLOG, &server.port.to_string()]).env("TERM", "xterm-256color");
+        let deadline = u64::try_from(DEADLINE.as_millis()).expect("it is seconds");
+        let mut session = spawn_command(shell, Some(deadline)).expect("a terminal");
+        let settings = session.exp_string("begin").expect("the settings").trim().to_owned();
+        session.exp_string(PROMPT).expect("a prompt");
+        Terminal { session, settings }
+    }
+
+    #[track_caller]
+    fn types(&mut self, text: &str) {
+        self.session.send(text).and_then(|_| self.session.flush()).expect("the client reads its terminal");
+    }
+
+    #[track_caller]
+    fn shows(&mut self, text: &str) -> String {
+        self.session.exp_string(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
+    }
+
+    /// Waits for the client's end: its exit code as a shell tells it, and what it showed before. The
+    /// terminal's settings must be what they were.
+    #[track_caller]
+    fn ends(mut self) -> (i32, String) {
+        let shown = self.shows("code ");
+        let code = self.session.read_line().expect("an exit code").trim().parse().expect("a number");
+        assert_eq!(self.shows("over").trim(), self.settings, "the terminal's settings");
+        (code, shown)
+    }
+}
+
+#[test]
+fn the_arrow_keys_edit_the_line_and_bring_back_earlier_ones() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types(&format!("hllo{LEFT}{LEFT}{LEFT}e\r"));
+    server.running.shows("server received message: \"hello\"\n");
+    terminal.shows(PROMPT);
+    terminal.types(&format!("{UP} again\r"));
+    server.running.shows("server received message: \"hello again\"\n");
+    terminal.shows(PROMPT);
+    terminal.types(CTRL_D);
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0);
+    let end = "client informing server that it is quitting.\r\nclient received message log:\r\nhello\r\nhello again\r\n";
+    assert!(shown.contains(end), "{shown}");
+}
+
+#[test]
+fn lines_that_are_pasted_together_are_messages_of_their_own() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types("\x1b[200~one\r\ttwo\rthree\r\x1b[201~\r");
+    server
+        .running
+        .shows("message: \"one\"\nserver received message: \"\ttwo\"\nserver received message: \"three\"\n");
+    terminal.shows("client sending message: \"three\"");
+    terminal.types("quit\r");
+    assert_eq!(terminal.ends().0, 0);
+}
+
+#[test]
+fn what_is_typed_ahead_is_not_lost() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types("one\rtwo\rthree\rquit\r");
+    assert_eq!(terminal.ends().0, 0);
+    let ended = server.running.ends();
+    for message in ["one", "two", "three"] {
+        assert!(ended.out.contains(&format!("server received message: \"{message}\"\n")), "{ended}");
+    }
+}
+
+#[test]
+fn a_message_longer_than_a_line_of_the_terminal_arrives_whole() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    let message = "0123456789".repeat(1000);
+    terminal.types(&format!("{message}\r"));
+    server.running.shows(&format!("server received message: \"{message}\"\n"));
+    terminal.types("quit\r");
+    assert_eq!(terminal.ends().0, 0);
+}
+
+#[test]
+fn ctrl_c_ends_the_client_by_its_signal_and_leaves_the_terminal_as_it_was() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types("half a mess");
+    terminal.shows("mess");
+    terminal.types(CTRL_C);
+    assert_eq!(terminal.ends().0, 128 + Signal::SIGINT as i32);
+    server.running.complains("error: the client left without quit, after 0 messages\n");
+}
+
+#[test]
+fn a_server_that_goes_away_is_noticed_at_the_prompt_and_the_terminal_left_as_it_was() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types("half a mess");
+    terminal.shows("mess");
+    let id = i32::try_from(server.running.id()).expect("process ids are small");
+    kill(Pid::from_raw(id), Signal::SIGKILL).expect("the server runs");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 1);
+    assert!(shown.contains("\r\nerror: the server closed the connection after 0 messages\r\n"), "{shown}");
+}
