@@ -4,9 +4,9 @@
 //!
 //! - `console`: lines that begin with `$ ` are commands (continued by lines with `> `), run one after
 //!   another by one bash; the other lines are what they print. The last one succeeds.
-//! - `console terminal=NAME`: such blocks that follow each other run at the same time, each at a
-//!   terminal of its own. A block begins when the server in the one before is ready. What stands
-//!   behind a prompt of the pair is typed.
+//! - `console terminal=NAME`: such blocks that follow each other, up to a NAME that comes again, run at
+//!   the same time, each at a terminal of its own. A block begins when the server in the one before is
+//!   ready. What stands behind a prompt of the pair is typed.
 //! - `computer=192.168.1.4`, added to one of these: it runs at that computer instead of 192.168.1.3.
 //! - `LANGUAGE file=NAME`: the block is a file, for the blocks after it.
 //! - `sh`: commands that a test cannot run (they install, or run this test); it looks whether they
@@ -172,11 +172,19 @@ impl Block {
         script + "exit $status\n"
     }
 
-    /// What is typed, with the prompt that it answers.
+    /// What is typed, with the prompt that it answers. A program that is fed by a script or a pipe
+    /// shows the same, and nobody types.
     fn typed(&self) -> Vec<(&'static str, &str)> {
-        let answer =
-            |line| PROMPTS.iter().find_map(|&prompt| Some((prompt, str::strip_prefix(line, prompt)?)));
-        self.text.lines().filter_map(answer).collect()
+        let mut at_keyboard = false;
+        let mut typed = Vec::new();
+        for line in self.text.lines() {
+            if let Some(command) = line.strip_prefix("$ ") {
+                at_keyboard = !["--script", "|", "<"].iter().any(|fed| command.contains(fed));
+            } else if at_keyboard {
+                typed.extend(PROMPTS.iter().find_map(|&prompt| Some((prompt, line.strip_prefix(prompt)?))));
+            }
+        }
+        typed
     }
 
     /// `text` with everything volatile taken for the same.
@@ -215,7 +223,7 @@ fn check<'a>(blocks: &'a [Block], root: &Path) -> Vec<Untrue<'a>> {
     let mut at = 0;
     while at < blocks.len() {
         let block = &blocks[at];
-        let group = blocks[at..].iter().take_while(|block| block.terminal.is_some()).count();
+        let group = at_the_same_time(&blocks[at..]);
         match block.kind {
             Kind::Console if group > 0 => untrue.extend(place.at_terminals(&blocks[at..at + group])),
             Kind::Console => untrue.extend(place.run(block)),
@@ -230,6 +238,18 @@ fn check<'a>(blocks: &'a [Block], root: &Path) -> Vec<Untrue<'a>> {
         at += group.max(1);
     }
     untrue
+}
+
+/// How many of the first of `blocks` run at the same time: those with a terminal each.
+fn at_the_same_time(blocks: &[Block]) -> usize {
+    let mut terminals = Vec::new();
+    for block in blocks {
+        match &block.terminal {
+            Some(terminal) if !terminals.contains(&terminal) => terminals.push(terminal),
+            _ => break,
+        }
+    }
+    terminals.len()
 }
 
 /// Where blocks run.
