@@ -1,0 +1,116 @@
+//! Blessing: goldens are written from what was seen, keep their placeholders, and are shown.
+
+use crate::{Fixtures, Replay, Told as _, common};
+
+const SERVER: &str = "\
+server is at address: [SERVER_ADDRESS]
+server is using port: [PORT]
+server connected to client at address: [CLIENT_ADDRESS]
+server received message: \"hello from 127.0.0.1\"
+the client has informed the server that it is quitting
+";
+
+#[test]
+fn a_new_fixture_needs_only_its_messages() {
+    let fixtures = Fixtures::new();
+    fixtures.write("new/messages.txt", b"hello from 127.0.0.1\nquit\n");
+    let ended = Replay::of(&["--bless", fixtures.path()]).run();
+    ended.ends_with(0).says("blessed new").says("+server is using port: [PORT]").says("12 passed");
+    assert_eq!(fixtures.read("new/server.golden"), SERVER);
+    assert!(
+        fixtures.read("new/client.golden").ends_with("client received message log:\nhello from 127.0.0.1\n")
+    );
+    Replay::of(&[fixtures.path()]).run().ends_with(0).says("12 passed");
+    // And once more changes nothing.
+    Replay::of(&["--bless", fixtures.path()]).run().ends_with(0).says("same new").is_silent_about("@@");
+}
+
+#[test]
+fn only_what_has_changed_is_rewritten_and_shown() {
+    let fixtures = Fixtures::with("one-message");
+    let before = fixtures.read("one-message/server.golden");
+    // A placeholder that does not stand where blessing would put it is the writer's choice.
+    let changed = before.replace("hello", "hullo");
+    fixtures.write("one-message/server.golden", changed.as_bytes());
+    let ended = Replay::of(&["--bless", fixtures.path()]).run();
+    ended
+        .ends_with(0)
+        .says("blessed one-message")
+        .says("-server received message: \"hullo\" +server received message: \"hello\"")
+        .is_silent_about("client.golden");
+    assert_eq!(fixtures.read("one-message/server.golden"), before);
+}
+
+#[test]
+fn sessions_that_show_different_screens_are_refused() {
+    let fixtures = Fixtures::new();
+    fixtures.write("new/messages.txt", b"hello\nquit\n");
+    // A sound server, but for a first line that is different each time.
+    let server = "sh -c 'date +%N; exec python3 tests/broken/server.py none {port}'";
+    let ended = Replay::of(&["--bless", fixtures.path(), "--server", server]).run();
+    ended.ends_with(1).says("REFUSED new: its sessions show different screens; nothing was written");
+    assert!(!fixtures.dir("new").join("server.golden").exists(), "{ended}");
+}
+
+#[test]
+fn a_screen_with_a_placeholder_on_it_is_refused() {
+    let fixtures = Fixtures::new();
+    fixtures.write("new/messages.txt", b"hello\nquit\n");
+    let server = "sh -c 'echo \"listening on [PORT]\"; exec python3 tests/broken/server.py none {port}'";
+    let ended = Replay::of(&["--bless", fixtures.path(), "--server", server]).run();
+    ended
+        .ends_with(1)
+        .says("REFUSED new: the server's screen has text on it that a golden takes for a placeholder");
+    assert!(!fixtures.dir("new").join("server.golden").exists(), "{ended}");
+}
+
+#[test]
+fn goldens_of_a_foreign_pair_hold_its_own_addresses_and_ports() {
+    let fixtures = Fixtures::new();
+    fixtures.write("new/messages.txt", b"hello\nquit\n");
+    let client = "sh -c 'echo to {host} port {port}; exec python3 tests/broken/client.py none {host} {port}'";
+    let arguments = [fixtures.path(), "--client", client, "--drive", "pipe,terminal"];
+    Replay::of(&["--bless"]).and(&arguments).run().ends_with(0).says("blessed new");
+    assert!(fixtures.read("new/client.golden").starts_with("to [SERVER_ADDRESS] port [PORT]\n"));
+    Replay::of(&arguments).run().ends_with(0).says("8 passed");
+}
+
+#[test]
+fn what_a_terminal_cannot_carry_is_blessed_from_the_other_drives() {
+    let fixtures = Fixtures::new();
+    fixtures.write("new/messages.txt", b"\x1b[2J\xff\nquit\n");
+    let ended = Replay::of(&["--bless", fixtures.path()]).run();
+    ended.ends_with(0).says("8 passed, 4 not run").says("not run: new by terminal: line 1 has bytes");
+    assert!(fixtures.read("new/server.golden").contains("server received message: \"\\x1b[2J\\xff\"\n"));
+    let terminal = Replay::of(&[fixtures.path(), "--drive", "terminal"]).run();
+    terminal.ends_with(2).says("4 not run").says("error: nothing could be played");
+}
+
+#[test]
+fn goldens_that_cannot_be_written_are_an_error() {
+    if !common::needs(&["unshare", "mount"]) {
+        return;
+    }
+    let fixtures = Fixtures::with("one-message");
+    fixtures.write("one-message/server.golden", b"");
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\" && shift && exec \"$@\"";
+    let ended = Replay::by(
+        "unshare",
+        &[
+            "-rm",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            fixtures.path(),
+            common::ECHOLOG,
+            "replay",
+            "--bless",
+            fixtures.path(),
+        ],
+    )
+    .run();
+    assert_eq!(ended.status.code(), Some(1), "{ended}");
+    ended.says("error: cannot write").says("server.golden: ").says("Read-only file system");
+    assert_eq!(fixtures.read("one-message/server.golden"), "");
+}

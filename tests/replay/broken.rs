@@ -1,0 +1,190 @@
+//! Programs that are broken on purpose: each is caught, for the right reason, in time, and nothing of
+//! it is left running.
+
+use std::time::Instant;
+
+use crate::{Fixtures, Replay, Told as _, client, common, server};
+
+const SAMPLE: &str = "fixtures/sample-session";
+
+/// Plays the sample session with `drive` over `wire` and these programs; a replay takes 2 seconds at
+/// most for a session, and little more to clean up.
+#[track_caller]
+fn play(drive: &str, wire: &str, programs: &[&str]) -> common::Ended {
+    let begun = Instant::now();
+    let arguments = [SAMPLE, "--drive", drive, "--wire", wire, "--timeout", "2"];
+    let ended = Replay::of(&arguments).and(programs).run();
+    assert!(begun.elapsed().as_secs() < 10, "{:?}\n{ended}", begun.elapsed());
+    ended
+}
+
+#[track_caller]
+fn is_caught(drive: &str, wire: &str, programs: &[&str], outcome: &str, reason: &str) -> common::Ended {
+    let ended = play(drive, wire, programs);
+    ended
+        .ends_with(1)
+        .says(&format!("{outcome} sample-session::{drive}::{wire}"))
+        .says(reason)
+        .says(&format!("{SAMPLE} --drive {drive} --wire {wire}"));
+    ended
+}
+
+/// The server with `flaw` and echolog's own client.
+#[track_caller]
+fn server_is_caught(drive: &str, wire: &str, flaw: &str, outcome: &str, reason: &str) -> common::Ended {
+    is_caught(drive, wire, &["--server", &server(flaw)], outcome, reason)
+}
+
+#[test]
+fn the_same_programs_without_a_flaw_pass_everything() {
+    for (programs, wires) in [
+        (vec!["--server".to_owned(), server("none")], "direct,drip,lump,shuffle:1,every-split"),
+        (vec!["--client".to_owned(), client("none")], "direct,drip,lump,shuffle:1,every-split"),
+    ] {
+        let programs: Vec<&str> = programs.iter().map(String::as_str).collect();
+        Replay::of(&[SAMPLE, "--wire", wires]).and(&programs).run().ends_with(0).says(" passed");
+    }
+}
+
+#[test]
+fn a_server_that_keeps_its_screen_back_until_the_end() {
+    let reason = "the server did not show message 1 when it arrived, before the next was typed";
+    server_is_caught("terminal", "direct", "held-back", "FAIL", reason);
+    // Only the lockstep of a terminal can tell.
+    play("script", "direct", &["--server", &server("held-back")]).ends_with(0);
+}
+
+#[test]
+fn a_server_that_loses_the_last_message() {
+    server_is_caught("script", "direct", "loses-the-last", "FAIL", "it ends after 2 of 3")
+        .says("-server received message: \"And this is the last one\"");
+}
+
+#[test]
+fn a_server_that_sends_the_log_short() {
+    let reason = "the log on the client's screen is not the messages that were sent: it ends after 2 of 3";
+    server_is_caught("pipe", "direct", "short-log", "FAIL", reason)
+        .is_silent_about("the server's screen is not its golden");
+}
+
+#[test]
+fn a_server_that_reorders_the_log() {
+    let reason = "message 1 was \"This is my first message\", the log has \"This is my second message\"";
+    server_is_caught("pipe", "direct", "reordered-log", "FAIL", reason);
+}
+
+#[test]
+fn a_server_that_takes_one_read_for_one_message() {
+    // What it takes for one message is three and the quit, so it goes on waiting.
+    server_is_caught("script", "lump", "one-read-one-message", "HUNG", "the server did not end in time")
+        .says("+server received message: \"This is my first message\n+This is my second message");
+    server_is_caught(
+        "terminal",
+        "split:to-server:4",
+        "one-read-one-message",
+        "FAIL",
+        "screen is not its golden",
+    )
+    .says("+server received message: \"This\"");
+    // When every message comes alone, it is right by luck.
+    play("terminal", "direct", &["--server", &server("one-read-one-message")]).ends_with(0);
+}
+
+#[test]
+fn a_program_that_ends_with_exit_code_1() {
+    server_is_caught("pipe", "drip", "exit-1", "FAIL", "the server ended with exit code 1, where 0 is due")
+        .is_silent_about("golden");
+    let programs = ["--client", &client("exit-1")];
+    is_caught("pipe", "direct", &programs, "FAIL", "the client ended with exit code 1, where 0 is due");
+}
+
+#[test]
+fn a_client_that_prints_the_log_without_reading_it() {
+    let programs = ["--client", &client("own-log")];
+    let read = "that the server sent unread: it cannot have shown the server's log";
+    is_caught("pipe", "drip", &programs, "FAIL", read);
+    is_caught("terminal", "lump", &programs, "FAIL", read);
+    let whole = "the client ended with exit code 0, as if the log had been whole";
+    is_caught("pipe", "cut:to-client:0:fin", &programs, "FAIL", whole);
+}
+
+#[test]
+fn a_server_that_dies_at_start() {
+    server_is_caught("pipe", "direct", "dies-at-start", "CRASHED", "the server ended before it listened")
+        .says("server: ended with exit code 1 after")
+        .says("stderr: error: nothing works today")
+        .says("client: not started");
+}
+
+#[test]
+fn a_server_that_never_listens() {
+    let reason = "the server ran, but never listened on its port";
+    server_is_caught("pipe", "direct", "never-listens", "HUNG", reason).says("client: not started");
+}
+
+#[test]
+fn a_program_that_crashes() {
+    server_is_caught("pipe", "direct", "crashes", "CRASHED", "the server was ended by SIGSEGV");
+}
+
+#[test]
+fn a_program_that_never_ends() {
+    server_is_caught("pipe", "direct", "never-ends", "HUNG", "the server did not end in time")
+        .says("server: did not end; ended by SIGTERM after 2.")
+        .is_silent_about("golden");
+    let programs = ["--client", &client("never-ends")];
+    is_caught("pipe", "direct", &programs, "HUNG", "the client did not end in time");
+}
+
+#[test]
+fn a_program_that_ignores_sigterm_and_sighup() {
+    server_is_caught("pipe", "direct", "ignores-signals", "HUNG", "the server did not end in time")
+        .says("since it ignored SIGTERM and SIGHUP");
+    let programs = ["--client", &client("ignores-signals")];
+    is_caught("terminal", "direct", &programs, "HUNG", "the client did not end in time")
+        .says("since it ignored SIGTERM and SIGHUP");
+}
+
+#[test]
+fn a_program_that_floods_its_screen() {
+    server_is_caught("pipe", "direct", "floods", "FLOODED", "the server showed more than it may")
+        .is_silent_about("golden");
+}
+
+#[test]
+fn a_program_that_leaves_a_grandchild_in_a_session_of_its_own() {
+    let reason = "the server left a process running, which has been killed:";
+    server_is_caught("pipe", "direct", "leaves-a-grandchild", "FAIL", reason)
+        .says("sleep 987")
+        .is_silent_about("golden");
+}
+
+#[test]
+fn blessing_any_of_them_is_refused_and_changes_nothing() {
+    let flaws = [
+        ("--server", server("held-back")),
+        ("--server", server("loses-the-last")),
+        ("--server", server("short-log")),
+        ("--server", server("reordered-log")),
+        ("--server", server("one-read-one-message")),
+        ("--server", server("exit-1")),
+        ("--client", client("own-log")),
+        ("--server", server("dies-at-start")),
+        ("--server", server("never-listens")),
+        ("--server", server("never-ends")),
+        ("--server", server("floods")),
+        ("--server", server("leaves-a-grandchild")),
+    ];
+    for (option, program) in flaws {
+        let fixtures = Fixtures::with("sample-session");
+        let files = ["sample-session/server.golden", "sample-session/client.golden"];
+        fixtures.write(files[0], b"server is using port: [PORT]\n");
+        let before = files.map(|file| fixtures.read(file));
+        let arguments = ["--bless", fixtures.path(), "--wire", "direct,lump", "--timeout", "2"];
+        let ended = Replay::of(&arguments).and(&[option, &program]).run();
+        ended
+            .ends_with(1)
+            .says("REFUSED sample-session: the session itself is not sound; nothing was written");
+        assert_eq!(files.map(|file| fixtures.read(file)), before, "{program}\n{ended}");
+    }
+}
