@@ -30,6 +30,8 @@ enum Command {
     Client(pair::ClientArgs),
     /// Play fixtures with both programs, and compare their screens with the golden ones
     Replay(replay::ReplayArgs),
+    /// Type a session and make a fixture of it
+    Record(replay::RecordArgs),
     /// Judge any implementation of the assignment, requirement by requirement
     Check(check::CheckArgs),
     /// Write man pages or shell completions
@@ -74,6 +76,7 @@ pub fn run() -> anyhow::Result<Exit> {
         Command::Server(args) => Server::from(args).run()?,
         Command::Client(args) => Client::from(args).run()?,
         Command::Replay(args) => return args.run(),
+        Command::Record(args) => return args.run(),
         Command::Check(args) => return args.run(),
         Command::Generate(args) => args.run(command())?,
     }

@@ -11,6 +11,7 @@ use super::pair::seconds;
 use crate::fault::{Exit, Fault};
 use crate::harness::fixture::Asked;
 use crate::harness::program::{self, Limits};
+use crate::harness::record;
 use crate::harness::relay::Wire;
 use crate::harness::replay::{Programs, Replay, Shard, WireChoice, random_seed};
 use crate::harness::report::{self, Format, Report};
@@ -132,18 +133,84 @@ pub struct ReplayArgs {
     output: Option<PathBuf>,
 }
 
+const RECORD_HELP: &str = "\
+You type, a real pair answers; what you typed becomes messages.txt, and the
+goldens are written from replaying it with every drive over the usual wires.
+Read them as you would read code: nothing else checks them.
+
+Examples:
+  echolog record fixtures/my-case
+  printf 'first\\nquit\\n' | echolog record fixtures/my-case
+
+Exit codes: 0 recorded; 1 the session failed, nothing was recorded; 2 usage.";
+
+#[derive(Debug, Args)]
+#[command(after_help = RECORD_HELP)]
+pub struct RecordArgs {
+    /// Where the fixture is to be; made if it is not there
+    dir: PathBuf,
+
+    /// Overwrite a fixture that is there already
+    #[arg(long)]
+    force: bool,
+}
+
+impl RecordArgs {
+    /// Records a session, and replays it at once.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let RecordArgs { dir, force } = self;
+        record::check(&dir, force)?;
+        program::stop_on_signals()?;
+        report::recording(&dir);
+        let recording = record::record(&env::current_exe()?)?;
+        recording.write(&dir, force)?;
+        let args = ReplayArgs { bless: true, ..ReplayArgs::of(dir.clone()) };
+        let exit = args.play()?;
+        if exit == Exit::Done {
+            recording.agrees(&dir)?;
+        }
+        Ok(exit)
+    }
+}
+
 impl ReplayArgs {
+    /// A replay of one fixture, with nothing else said.
+    fn of(path: PathBuf) -> Self {
+        ReplayArgs {
+            paths: vec![path],
+            drive: Vec::new(),
+            wire: Vec::new(),
+            bless: false,
+            show: false,
+            list: false,
+            server: None,
+            client: None,
+            server_answer: Vec::new(),
+            client_answer: Vec::new(),
+            jobs: None,
+            timeout: Limits::default().time,
+            shard: None,
+            keep: None,
+            format: Format::Human,
+            output: None,
+        }
+    }
+
     /// Does what was asked for.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let seed = random_seed();
-        let replay = self.replay(seed)?;
-        let asked = if self.bless { Asked::Blessing } else { Asked::Judging };
-        let plan = replay.plan(asked)?;
         if self.list {
+            let plan = self.replay(random_seed())?.plan(Asked::Judging)?;
             report::list(&plan, self.format)?;
             return Ok(Exit::Done);
         }
         program::stop_on_signals()?;
+        self.play()
+    }
+
+    fn play(self) -> anyhow::Result<Exit> {
+        let replay = self.replay(random_seed())?;
+        let asked = if self.bless { Asked::Blessing } else { Asked::Judging };
+        let plan = replay.plan(asked)?;
         let shuffled = replay.wires.iter().find_map(|wire| match wire {
             WireChoice::One(Wire::Shuffle(seed)) => Some(*seed),
             _ => None,

@@ -154,7 +154,7 @@ fn values(played: &Outcome, who: Who) -> Values {
     let places = &played.places;
     let port = match who {
         Who::Server => places.port,
-        Who::Client => places.port,
+        Who::Client => places.client_port,
     };
     Values { port, client: places.client_address, own: places.server_addresses.clone() }
 }
@@ -193,10 +193,11 @@ fn left_behind(played: &Outcome) -> Vec<Flaw> {
         .collect()
 }
 
-/// A client that ends with exit code 0 has read all that the server sent.
+/// A client that ends with exit code 0 has read all that the server sent; one that closes its
+/// connection before that resets it (RFC 2525, section 2.17).
 fn unread(client: &Run, tape: Option<&Tape>) -> Option<Flaw> {
-    let unread = tape.map_or(0, |_| 0u64);
-    (client.ending.is_success() && unread > 0).then_some(Flaw::Unread(unread))
+    let refused = tape.is_some_and(|tape| tape.refused[Direction::ToClient as usize]);
+    (client.ending.is_success() && refused).then_some(Flaw::Unread)
 }
 
 fn says_error(run: &Run) -> bool {

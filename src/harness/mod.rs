@@ -10,6 +10,7 @@ pub mod judge;
 pub mod kernel;
 pub mod port;
 pub mod program;
+pub mod record;
 pub mod relay;
 pub mod replay;
 pub mod report;

@@ -126,6 +126,16 @@ impl Wire {
     }
 }
 
+impl Direction {
+    /// The other one.
+    pub fn other(self) -> Direction {
+        match self {
+            Direction::ToServer => Direction::ToClient,
+            Direction::ToClient => Direction::ToServer,
+        }
+    }
+}
+
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -218,6 +228,9 @@ pub struct Tape {
     pub entries: Vec<Entry>,
     /// When the client's connections were accepted, from the start of the session.
     pub connections: Vec<Duration>,
+    /// For each direction: whether the receiver reset the first connection, which a program does that
+    /// closes its socket before it has read all that was sent to it (RFC 2525, section 2.17).
+    pub refused: [bool; 2],
 }
 
 impl Tape {
@@ -452,17 +465,30 @@ impl Connection {
         let end = self.pass_bytes(direction, from, to);
         self.done[direction as usize].store(true, Ordering::SeqCst);
         match end {
-            Ok(End::Fin) => drop(to.shutdown(Shutdown::Write)),
+            Ok(End::Fin) => {
+                // A receiver that has closed its socket answers what comes later with a reset.
+                if to.shutdown(Shutdown::Write).is_err() || !matches!(to.take_error(), Ok(None)) {
+                    self.refused(direction);
+                }
+            }
             Ok(End::Rst) => self.reset(),
             Ok(End::None) => {}
             Err(_) => {
+                self.refused(direction);
                 // Writing failed: the receiver is gone, and what it sent before it went is passed on
                 // first, by the thread of the other direction, if that is still at it.
-                self.gone[1 - direction as usize].store(true, Ordering::SeqCst);
-                if self.done[1 - direction as usize].load(Ordering::SeqCst) {
+                self.gone[direction.other() as usize].store(true, Ordering::SeqCst);
+                if self.done[direction.other() as usize].load(Ordering::SeqCst) {
                     self.reset();
                 }
             }
+        }
+    }
+
+    /// Takes down that what went in `direction` was not read to its end, unless it was we who ended it.
+    fn refused(&self, direction: Direction) {
+        if self.number == 0 && !self.cut.load(Ordering::SeqCst) && !self.is_over() {
+            lock(&self.shared.tape).refused[direction as usize] = true;
         }
     }
 
@@ -520,7 +546,10 @@ impl Connection {
                 {
                     continue;
                 }
-                Err(_) => Received::Rst,
+                Err(_) => {
+                    self.refused(direction.other());
+                    Received::Rst
+                }
             };
             match &received {
                 Received::Bytes(bytes) => held.extend_from_slice(bytes),

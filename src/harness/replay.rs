@@ -228,6 +228,12 @@ impl Replay {
             .iter()
             .map(|&drive| Ok((drive, self.programs.pair(&self.echolog, drive)?)))
             .collect::<Result<Vec<_>>>()?;
+        // Told before anything else is, rather than in the middle of a report.
+        for (_, pair) in &pairs {
+            for command in [&pair.server.command, &pair.client.command] {
+                program::executable(&command.fill(&program::Values::default())[0], None)?;
+            }
+        }
         let (events, told) = mpsc::channel();
         let floor = Floor { replay: self, plan, pairs, work: Mutex::default(), more: Condvar::new() };
         floor.work().tasks = (0..plan.cases.len()).map(Task::Case).collect();

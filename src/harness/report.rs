@@ -381,11 +381,9 @@ fn words(flaw: &Flaw) -> String {
             format!("the {} ended with exit code {status}, where 0 is due", self::who(*who))
         }
         Flaw::Log(flaw) => format!("the log on the client's screen is not the messages that were sent: {}", log_words(flaw)),
-        Flaw::Unread(bytes) => format!(
-            "the client ended as if all was well, but left {} of what the server sent unread: it cannot have \
-             shown the server's log",
-            plural(usize::try_from(*bytes).unwrap_or(usize::MAX), "byte")
-        ),
+        Flaw::Unread => "the client ended as if all was well, but left unread what the server had sent: what \
+                         it shows is not the server's log"
+            .into(),
         Flaw::Screen { who, .. } => format!("the {}'s screen is not its golden:", self::who(*who)),
         Flaw::LeftBehind(who, left) => format!(
             "the {} left a process running, which has been killed: {} {}",
@@ -714,6 +712,17 @@ pub fn list(plan: &Plan, format: Format) -> Result<()> {
             .hint("--list with --format human or json")
             .into()),
     }
+}
+
+// --- recording -------------------------------------------------------------------------------
+
+/// Tells someone who is about to type what will come of it; on stderr, since the screen is the
+/// client's.
+pub fn recording(dir: &Path) {
+    let dir = shown(&dir.display().to_string());
+    let line = format!("recording {dir}: type messages; quit (or Ctrl-D) ends, Ctrl-C records nothing\n");
+    // Where that cannot be written, the session itself says what there is to say.
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 // --- blessing --------------------------------------------------------------------------------

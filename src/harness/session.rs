@@ -169,6 +169,8 @@ pub struct Places {
     pub server_addresses: Vec<IpAddr>,
     /// The server's port.
     pub port: u16,
+    /// The port that the client was told: the server's, or the relay's.
+    pub client_port: u16,
     /// The address that the server sees the client come from.
     pub client_address: IpAddr,
 }

@@ -60,8 +60,8 @@ pub enum Flaw {
     Status(Who, i32),
     /// The log on the client's screen is not what was sent.
     Log(LogFlaw),
-    /// The client ended as if all was well and left this many bytes of the server's unread.
-    Unread(u64),
+    /// The client ended as if all was well, and had not read all that the server sent.
+    Unread,
     /// A screen is not its golden.
     Screen {
         /// Whose.

@@ -101,7 +101,7 @@ fn a_program_that_ends_with_exit_code_1() {
 #[test]
 fn a_client_that_prints_the_log_without_reading_it() {
     let programs = ["--client", &client("own-log")];
-    let read = "that the server sent unread: it cannot have shown the server's log";
+    let read = "left unread what the server had sent: what it shows is not the server's log";
     is_caught("pipe", "drip", &programs, "FAIL", read);
     is_caught("terminal", "lump", &programs, "FAIL", read);
     let whole = "the client ended with exit code 0, as if the log had been whole";

@@ -50,6 +50,7 @@ fn a_report_for_people_fits_in_80_columns() {
         ],
     ] {
         let ended = Replay::of(&[fixtures.path()]).and(&DIRECT).and(arguments).run();
+        ended.ends_with(1);
         // Commands are there to be copied, and diffs are as long as the screens are.
         let free = ["  again: ", "    ---", "    +++", "    -", "    +", "not run"];
         for line in ended.out.lines().filter(|line| !free.iter().any(|start| line.starts_with(start))) {

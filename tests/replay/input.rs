@@ -88,9 +88,12 @@ fn a_command_that_cannot_be_run_is_an_error() {
     fails(&[&[one, "--server", "no-such-program {port}"], &direct[..]].concat(), "no-such-program");
     fails(
         &[&[one, "--client", "./no/such/program {host} {port}"], &direct[..]].concat(),
-        "./no/such/program",
+        "/no/such/program: No such file or directory",
     );
-    fails(&[&[one, "--server", "./Cargo.toml {port}"], &direct[..]].concat(), "./Cargo.toml");
+    fails(
+        &[&[one, "--server", "./Cargo.toml {port}"], &direct[..]].concat(),
+        "/Cargo.toml: it has no permission to be executed",
+    );
     fails(&[&[one, "--server", "fixtures {port}"], &direct[..]].concat(), "fixtures");
     fails(&[one, "--server", ""], "error: --server: the command is empty");
     fails(&[one, "--client", "'x"], "error: --client: a quote is left open");
@@ -107,7 +110,7 @@ fn what_is_no_drive_no_wire_no_part_and_no_number_is_an_error() {
         fails(&[one, &format!("--shard={shard}")], "a part and how many there are is needed");
     }
     fails(&[one, "--jobs", "0"], "a number from 1 to 1024 is needed");
-    fails(&[one, "--timeout", "-1"], "a number of seconds");
+    fails(&[one, "--timeout=-1"], "a number of seconds");
     fails(&[one, "--format", "yaml"], "invalid value 'yaml'");
     fails(&[one, "--output", "no/such/place"], "error: cannot write the report no/such/place");
     fails(&["--bless", "--wire", "every-cut", one], "error: a session that is cut cannot be blessed");

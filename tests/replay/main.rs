@@ -10,6 +10,7 @@ mod broken;
 mod formats;
 mod goldens;
 mod input;
+mod record;
 mod stop;
 
 use std::fs;
