@@ -291,39 +291,44 @@ impl ReplayArgs {
 fn drives(names: &[String]) -> anyhow::Result<Vec<Drive>> {
     let mut drives = Vec::new();
     for name in names {
-        let named = match name.as_str() {
-            "all" => Drive::ALL.to_vec(),
-            name => vec![name.parse().map_err(|error| {
-                Fault::usage("--drive")
-                    .because(error)
-                    .hint("the drives are script, pipe and terminal; all stands for all of them")
-            })?],
-        };
-        named.into_iter().for_each(|drive| push_new(&mut drives, drive));
+        if name == "all" {
+            drives.extend(Drive::ALL);
+            continue;
+        }
+        drives.push(name.parse().map_err(|error| {
+            Fault::usage("--drive")
+                .because(error)
+                .hint("the drives are script, pipe and terminal; all stands for all of them")
+        })?);
     }
-    Ok(drives)
+    Ok(each_once(drives))
 }
 
 fn wires(names: &[String], seed: u64) -> anyhow::Result<Vec<WireChoice>> {
     let mut wires = Vec::new();
     for name in names {
-        let named = match name.as_str() {
-            "all" => WireChoice::all(seed),
-            name => vec![WireChoice::parse(name, seed).map_err(|error| {
-                Fault::usage("--wire").because(error).hint(
-                    "the wires are direct, drip, lump, shuffle[:SEED], every-split and every-cut; all stands for all of them",
-                )
-            })?],
-        };
-        named.into_iter().for_each(|wire| push_new(&mut wires, wire));
+        if name == "all" {
+            wires.extend(WireChoice::all(seed));
+            continue;
+        }
+        wires.push(WireChoice::parse(name, seed).map_err(|error| {
+            Fault::usage("--wire").because(error).hint(
+                "the wires are direct, drip, lump, shuffle[:SEED], every-split and every-cut; \
+                 all stands for all of them",
+            )
+        })?);
     }
-    Ok(wires)
+    Ok(each_once(wires))
 }
 
-fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
-    if !list.contains(&item) {
-        list.push(item);
+fn each_once<T: PartialEq>(list: Vec<T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for item in list {
+        if !once.contains(&item) {
+            once.push(item);
+        }
     }
+    once
 }
 
 pub(super) fn jobs(text: &str) -> Result<usize, String> {

@@ -76,24 +76,21 @@ impl Fixture {
         self.dir.join(MESSAGES)
     }
 
-    fn load(dir: &Path, goldens: Asked) -> Result<Self> {
+    fn load(dir: &Path, asked: Asked) -> Result<Self> {
         let here = |file: &str| dir.join(file).symlink_metadata().is_ok();
         let missing: Vec<&str> =
             [MESSAGES, SERVER_GOLDEN, CLIENT_GOLDEN].into_iter().filter(|file| !here(file)).collect();
-        match (missing.as_slice(), goldens) {
-            ([], _) => {}
-            ([MESSAGES, ..], _) => {
-                return Err(Fault::usage(format!("half a fixture: {} has no {MESSAGES}", dir.display()))
-                    .hint("a fixture is messages.txt, server.golden and client.golden in one directory")
-                    .into());
-            }
-            (_, Asked::Blessing) => {}
-            (goldens, Asked::Judging) => {
-                let goldens = goldens.join(" and no ");
-                return Err(Fault::usage(format!("half a fixture: {} has no {goldens}", dir.display()))
-                    .hint(format!("`echolog replay --bless {}` writes what is missing", quoted(dir)))
-                    .into());
-            }
+        let half =
+            |missing: &str| Fault::usage(format!("half a fixture: {} has no {missing}", dir.display()));
+        if missing.contains(&MESSAGES) {
+            return Err(half(MESSAGES)
+                .hint("a fixture is messages.txt, server.golden and client.golden in one directory")
+                .into());
+        }
+        if !missing.is_empty() && asked == Asked::Judging {
+            return Err(half(&missing.join(" and no "))
+                .hint(format!("`echolog replay --bless {}` writes what is missing", quoted(dir)))
+                .into());
         }
         let typed = read(&dir.join(MESSAGES))?;
         let script = Script::parse(&typed);
@@ -206,7 +203,7 @@ fn directories(path: &Path) -> Result<Vec<PathBuf>> {
     let mut directories = Vec::new();
     for entry in fs::read_dir(path).map_err(|error| unreadable(path, error))? {
         let entry = entry.map_err(|error| unreadable(path, error))?;
-        if entry.path().is_dir() && !lossy(&entry.file_name()).starts_with('.') {
+        if entry.path().is_dir() && !lossy(entry.file_name()).starts_with('.') {
             directories.push(entry.path());
         }
     }

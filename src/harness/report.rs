@@ -989,7 +989,9 @@ pub fn tap(rows: &[Row]) -> String {
             Outcome::NotRun => text += &format!("ok {number} - {name} # SKIP {}\n", row.message),
             _ => {
                 text += &format!("not ok {number} - {name}\n");
-                text += &row.details.lines().map(|line| format!("# {line}\n")).collect::<String>();
+                for line in row.details.lines() {
+                    text += &format!("# {line}\n");
+                }
             }
         }
     }
