@@ -581,7 +581,27 @@ pub struct Program {
     pump: Option<JoinHandle<()>>,
     /// Reaps the process when dropped, so its number stays taken until then.
     process: Option<Process>,
-    session: Mutex<kernel::Session>,
+    session: Arc<Mutex<kernel::Session>>,
+}
+
+/// Looks at what a program is doing, for as long as anyone wants to know.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    session: Arc<Mutex<kernel::Session>>,
+    shared: Arc<Shared>,
+}
+
+impl Watcher {
+    /// What its processes are doing; `None` once it has ended.
+    pub fn activity(&self) -> Option<kernel::Activity> {
+        let ended = lock(&self.shared.state).exited.is_some();
+        (!ended).then(|| lock(&self.session).activity())
+    }
+
+    /// Whether everything that was typed went on its way.
+    pub fn took_all(&self) -> bool {
+        lock(&self.shared.state).pending.is_empty()
+    }
 }
 
 /// rexpect's process; it has no `Debug` of its own.
@@ -612,6 +632,8 @@ struct State {
     /// The process's end, and when.
     exited: Option<(WaitStatus, Duration)>,
     flooded: bool,
+    /// Whether its time was up before it ended.
+    late: bool,
     /// Whether every stream of its output has come to its end.
     drained: bool,
     /// Whether all that it will show was seen: its output has come to its end, or it has ended a
@@ -708,6 +730,7 @@ impl Program {
                 closing: false,
                 exited: None,
                 flooded: false,
+                late: false,
                 drained: false,
                 silent: false,
                 leave: false,
@@ -724,7 +747,7 @@ impl Program {
             shared: Arc::clone(&shared),
             pump: None,
             process: Some(process),
-            session: Mutex::new(kernel::Session::of(pid.as_raw())),
+            session: Arc::new(Mutex::new(kernel::Session::of(pid.as_raw()))),
         };
         let pump = Pump {
             pid,
@@ -787,11 +810,6 @@ impl Program {
         self.shared.nudge();
     }
 
-    /// Whether everything that was typed went on its way.
-    pub fn took_all(&self) -> bool {
-        lock(&self.shared.state).pending.is_empty()
-    }
-
     /// Looks at what was seen so far.
     pub fn view<T>(&self, look: impl FnOnce(&Transcript) -> T) -> T {
         look(&lock(&self.shared.state).transcript)
@@ -831,20 +849,18 @@ impl Program {
         self.stage.wait(until, || self.ending())
     }
 
-    /// What its processes are doing.
-    pub fn activity(&self) -> kernel::Activity {
-        lock(&self.session).activity()
+    /// To look at what it is doing from elsewhere.
+    pub fn watcher(&self) -> Watcher {
+        Watcher { session: Arc::clone(&self.session), shared: Arc::clone(&self.shared) }
     }
 
     /// Waits until it waits for its terminal, with nothing left of what was typed. `false` when it ended.
     pub fn wait_at_terminal(&self, until: Duration) -> Waited<bool> {
+        let watcher = self.watcher();
         let mut since = None;
         self.stage.watch(until, || {
-            if self.ending().is_some() {
-                return Some(false);
-            }
-            let activity = self.activity();
-            if !activity.at_terminal || !self.took_all() {
+            let Some(activity) = watcher.activity() else { return Some(false) };
+            if !activity.at_terminal || !watcher.took_all() {
                 since = None;
                 return None;
             }
@@ -859,13 +875,22 @@ impl Program {
         self.pid.as_raw()
     }
 
-    /// Ends it, if it has not ended, and everything that it left behind. `time_up` says that it should
-    /// have ended by now; else the harness has no more use for it.
-    pub fn finish(mut self, time_up: bool) -> Run {
-        let own = self.ending();
-        let ending = match own {
+    /// Its time is up: unless it has ended already, it is told to end, and counts as hung however it ends
+    /// from here on.
+    pub fn time_up(&self) {
+        let mut state = lock(&self.shared.state);
+        if state.exited.is_none() && !state.flooded {
+            state.late = true;
+            let _ = killpg(self.pid, Signal::SIGTERM);
+        }
+    }
+
+    /// Ends it, if it has not ended, and everything that it left behind.
+    pub fn finish(mut self) -> Run {
+        let late = lock(&self.shared.state).late;
+        let ending = match self.ending() {
+            _ if late => self.end(),
             Some(ending) => ending,
-            None if time_up && !stopped() => self.end(),
             None => {
                 let _ = killpg(self.pid, Signal::SIGKILL);
                 self.wait_exit(PATIENCE);
@@ -1367,7 +1392,7 @@ mod tests {
         assert_eq!(program.wait_at_terminal(SOON), Waited::Seen(true));
         program.type_bytes("Zoë\n".as_bytes());
         assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(3)));
-        let run = program.finish(true);
+        let run = program.finish();
         assert_eq!(text(run.transcript.screen()), "name? Zoë\nhi Zoë\r\n");
         assert_eq!(text(run.transcript.typed()), "Zoë\n");
         assert_eq!(run.ending, Ending::Exited(3));
@@ -1387,7 +1412,7 @@ mod tests {
         program.type_bytes(&long);
         program.end_input();
         assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(4)));
-        let run = program.finish(true);
+        let run = program.finish();
         assert!(run.transcript.screen() == long);
         assert_eq!(text(run.transcript.errors()), "oops\n");
     }
@@ -1398,7 +1423,7 @@ mod tests {
         program.type_bytes(b"one\n");
         program.end_input();
         assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
-        assert_eq!(text(program.finish(true).transcript.screen()), "one\none\n");
+        assert_eq!(text(program.finish().transcript.screen()), "one\none\n");
     }
 
     #[test]
@@ -1408,7 +1433,7 @@ mod tests {
              grep -E 'Sig(Blk|Ign)' /proc/self/status | cut -c 18-; ulimit -c",
         ));
         assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
-        let screen = text(program.finish(true).transcript.screen());
+        let screen = text(program.finish().transcript.screen());
         // ls has its own directory open, besides the three.
         // Of the signals, those up to 28 have names; the C library keeps others to itself.
         assert_eq!(screen, "dumb-\n24 80\n4\n0000000\n0000000\n0\n");
@@ -1447,7 +1472,7 @@ mod tests {
         std::fs::write(dir.path().join("note"), "found\n").expect("written");
         let program = at_terminal(&Spec { dir: Some(dir.path().to_owned()), ..spec("./sub/mine note") });
         assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
-        assert_eq!(text(program.finish(true).transcript.screen()), "found\n");
+        assert_eq!(text(program.finish().transcript.screen()), "found\n");
     }
 
     #[test]
@@ -1456,7 +1481,7 @@ mod tests {
         let program = start(&spec("yes"), Streams::TERMINAL, &limits);
         assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Flooded));
         let pid = program.pid();
-        let run = program.finish(true);
+        let run = program.finish();
         assert_eq!(run.ending, Ending::Flooded);
         assert!((100_000..300_000).contains(&run.transcript.screen().len()));
         assert!(!lives(pid));
@@ -1467,7 +1492,8 @@ mod tests {
         let program = at_terminal(&shell("printf half; sleep 1000"));
         assert!(shows(&program, "half"));
         assert_eq!(program.wait_end(program.stage.now()), Waited::TimeUp);
-        let run = program.finish(true);
+        program.time_up();
+        let run = program.finish();
         assert_eq!(
             (text(run.transcript.screen()), run.ending),
             ("half".to_owned(), Ending::Hung(Signal::SIGTERM))
@@ -1481,18 +1507,20 @@ mod tests {
                 at_terminal(&shell(&format!("trap '' {traps}; echo up; while :; do sleep 1000; done")));
             assert!(shows(&program, "up"));
             let pid = program.pid();
-            assert_eq!(program.finish(true).ending, Ending::Hung(signal));
+            program.time_up();
+            assert_eq!(program.finish().ending, Ending::Hung(signal));
             assert!(!lives(pid));
         }
         let program = at_terminal(&shell("kill -STOP $$"));
-        assert_eq!(program.finish(true).ending, Ending::Hung(Signal::SIGTERM));
+        program.time_up();
+        assert_eq!(program.finish().ending, Ending::Hung(Signal::SIGTERM));
     }
 
     #[test]
     fn a_signal_of_its_own_is_told_from_ours() {
         let program = at_terminal(&shell("kill -SEGV $$"));
         assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Signalled(Signal::SIGSEGV)));
-        assert_eq!(program.finish(true).ending, Ending::Signalled(Signal::SIGSEGV));
+        assert_eq!(program.finish().ending, Ending::Signalled(Signal::SIGSEGV));
     }
 
     #[test]
@@ -1504,7 +1532,7 @@ mod tests {
                 &Limits::default(),
             );
             assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
-            let run = program.finish(true);
+            let run = program.finish();
             let screen = text(run.transcript.screen());
             let pid: i32 = screen["pid ".len()..screen.find('.').expect("a pid")].parse().expect("a number");
             assert!(!lives(pid));
@@ -1521,7 +1549,7 @@ mod tests {
     fn a_helper_that_ends_soon_after_its_parent_is_no_survivor() {
         let program = at_terminal(&shell("(sleep 0.1 &) ; echo done"));
         assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
-        assert_eq!(program.finish(true).survivors, []);
+        assert_eq!(program.finish().survivors, []);
     }
 
     #[test]
@@ -1545,7 +1573,7 @@ mod tests {
         };
         let greedy = start(&spec("python3 -c 'x = bytearray(1 << 30)'"), Streams::TERMINAL, &limits);
         assert_eq!(greedy.wait_end(SOON), Waited::Seen(Ending::Exited(1)));
-        assert!(text(greedy.finish(true).transcript.screen()).contains("MemoryError"));
+        assert!(text(greedy.finish().transcript.screen()).contains("MemoryError"));
         let busy = start(&shell("while :; do :; done"), Streams::TERMINAL, &limits);
         assert_eq!(busy.wait_end(SOON), Waited::Seen(Ending::Signalled(Signal::SIGXCPU)));
     }
@@ -1573,7 +1601,7 @@ mod tests {
             assert!(shows(&program, "1"));
             let mut turns = None;
             let rests = program.stage.watch(SOON, || {
-                let seen = program.activity();
+                let seen = program.watcher().activity().expect("it runs");
                 let before = turns.replace(seen.turns);
                 (!seen.running && before == Some(seen.turns)).then_some(seen)
             });

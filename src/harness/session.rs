@@ -1,15 +1,28 @@
 //! One session: one pair of programs, one wire, one drive, played to its end.
+//!
+//! Nothing here judges what the programs do, and nothing waits for a guessed while: the server is ready
+//! when it says so or the kernel says that it listens; a message is typed when the kernel says that the
+//! client waits for its terminal and the server's screen shows the message before.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use memchr::memmem;
 
-use super::program::{Limits, Placeholder, Ready, Run, Spec, Template};
-use super::relay::{Tape, Wire};
+use super::kernel::Sockets;
+use super::port::Port;
+use super::program::{
+    Errors, Input, Limits, Output, Placeholder, Program, Ready, Run, Spec, Stage, Streams, Template, Values,
+    Waited, Watcher, executable, stopped,
+};
+use super::relay::{Relay, Rest, Tape, Wire};
+use crate::fault::Fault;
 use crate::safe;
 
 /// The longest line that a terminal takes in whole, without its newline (termios(3): 4,096 with it).
@@ -202,8 +215,323 @@ pub struct Outcome {
 /// executed; otherwise that this machine had no port, terminal or process to give. What the programs do
 /// is never an error here.
 pub fn play(session: &Session) -> anyhow::Result<Outcome> {
-    let _ = session;
-    Err(anyhow!("sessions cannot be played yet"))
+    let Session { pair, limits, .. } = session;
+    let port = match pair.port {
+        None => Port::free()?,
+        Some(number) => {
+            let mut fixed = || Port::fixed(number).transpose();
+            let taken =
+                || Fault::new(format!("port {number} is in use")).hint("the server insists on this port");
+            Stage::set().watch(FIXED_PORT, &mut fixed).seen().ok_or_else(taken)??
+        }
+    };
+    let mut values = Values {
+        host: Some(Ipv4Addr::LOCALHOST.to_string()),
+        port: Some(port.number()),
+        script: Some(std::path::absolute(session.script)?),
+    };
+    // A client that cannot be executed is found out before a server is bothered.
+    executable(&pair.client.command.fill(&values)[0], pair.client.dir.as_deref())?;
+    let stage = Stage::set();
+    let until = limits.time;
+
+    let server_streams = Streams { errors: Errors::Apart, ..Streams::TERMINAL };
+    let server = Program::start(&pair.server, &values, server_streams, limits, &stage)?;
+    let mut outcome = Played {
+        readiness: await_ready(&server, &pair.server, &values, port.number(), until, &stage)?,
+        ..Played::default()
+    };
+    let address = match outcome.readiness {
+        Readiness::Ready(_) => listening_address(port.number())?,
+        Readiness::Died | Readiness::NeverListened => {
+            server.time_up();
+            return Ok(outcome.over(&stage, server, None, &port, Ipv4Addr::LOCALHOST.into()));
+        }
+    };
+
+    let watched = Arc::new(Watched::default());
+    let _ = watched.server.set(server.watcher());
+    let relay = match session.wire {
+        Wire::Direct => None,
+        wire => {
+            let from = relayed_from(port.number());
+            let client_rest: Rest = {
+                let watched = Arc::clone(&watched);
+                Arc::new(move || watched.client_rests())
+            };
+            let server_rest: Rest = {
+                let watched = Arc::clone(&watched);
+                Arc::new(move || rests(watched.server.get()?, false))
+            };
+            Some(Relay::start(wire, address, from, client_rest, server_rest, &stage)?)
+        }
+    };
+    let (reached, client_address) = match &relay {
+        Some(relay) => (relay.address(), IpAddr::V4(relayed_from(port.number()))),
+        // To an address of its own, a machine connects from the same one.
+        None => (address, address.ip()),
+    };
+    values.host = Some(reached.ip().to_string());
+    values.port = Some(reached.port());
+
+    let client = Program::start(&pair.client, &values, client_streams(session), limits, &stage)?;
+    let _ = watched.client.set(client.watcher());
+    let feed = Feed { session, values: &values, client: &client, server: &server, stage: &stage, until };
+    watched.more_to_type.store(session.drive == Drive::Terminal, Ordering::SeqCst);
+    outcome.stall = feed.run();
+    watched.more_to_type.store(false, Ordering::SeqCst);
+    let over = || (client.ending().is_some() && server.ending().is_some()).then_some(());
+    if stage.wait(until, over) == Waited::TimeUp {
+        server.time_up();
+        client.time_up();
+    }
+    outcome.tape = relay.map(Relay::finish);
+    Ok(outcome.over(&stage, server, Some(client), &port, client_address))
+}
+
+/// How long a session waits for a port that its server insists on.
+const FIXED_PORT: Duration = Duration::from_secs(120);
+
+/// Where a relay's connections come from: another address than any that the machine has been given, and
+/// not the same in every session.
+fn relayed_from(port: u16) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, u8::try_from(2 + port % 250).unwrap_or(2))
+}
+
+/// Where to connect to what listens on `port`.
+fn listening_address(port: u16) -> anyhow::Result<SocketAddr> {
+    let listening = Sockets::open()?.listening(port)?;
+    let ip = listening.map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip());
+    let ip = if ip.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { ip };
+    Ok(SocketAddr::new(ip, port))
+}
+
+fn client_streams(session: &Session) -> Streams {
+    let (input, output) = match session.drive {
+        Drive::Script if session.pair.client.answers.is_empty() => (Input::Nothing, Output::Pipe),
+        Drive::Script | Drive::Pipe => (Input::Pipe, Output::Pipe),
+        Drive::Terminal => (Input::Terminal, Output::Terminal),
+    };
+    Streams { input, output, errors: Errors::Apart }
+}
+
+/// Types the server's answers and waits until it is ready.
+fn await_ready(
+    server: &Program,
+    spec: &Spec,
+    values: &Values,
+    port: u16,
+    until: Duration,
+    stage: &Stage,
+) -> anyhow::Result<Readiness> {
+    if type_answers(server, spec, values, until).is_err() {
+        return Ok(if server.ending().is_some() { Readiness::Died } else { Readiness::NeverListened });
+    }
+    let sockets = Sockets::open()?;
+    // Its end, if it has come before it was ready.
+    let died = || server.ending().map(|_| Readiness::Died);
+    let ready = match &spec.ready {
+        Ready::Line(begin) => stage.wait(until, || {
+            let died = died();
+            let seen = server.view(|seen| {
+                let whole =
+                    seen.screen().split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+                whole.into_iter().any(|line| line.starts_with(begin.as_bytes()))
+            });
+            if seen { Some(Ok(Readiness::Ready(stage.now()))) } else { died.map(Ok) }
+        }),
+        Ready::Listening => stage.watch(until, || {
+            let died = died();
+            match sockets.listening(port) {
+                Ok(Some(_)) => Some(Ok(Readiness::Ready(stage.now()))),
+                Ok(None) => died.map(Ok),
+                Err(error) => Some(Err(error)),
+            }
+        }),
+    };
+    ready.seen().unwrap_or(Ok(Readiness::NeverListened))
+}
+
+/// Types the answers of `spec` at `program`, each when it waits for its terminal. An error when it did
+/// not ask for them all, in time or before it ended.
+fn type_answers(program: &Program, spec: &Spec, values: &Values, until: Duration) -> Result<(), ()> {
+    for answer in &spec.answers {
+        if program.wait_at_terminal(until) != Waited::Seen(true) {
+            return Err(());
+        }
+        if !type_line(program, &answer.fill(values).remove(0).into_encoded_bytes(), until) {
+            return Err(());
+        }
+    }
+    Ok(())
+}
+
+/// Types `line` at `program` and waits until its terminal has echoed it: by then the program has been
+/// woken by it, so when the kernel says that it waits for its terminal, it waits for the next. `false`
+/// when that did not come in time, or before it ended.
+fn type_line(program: &Program, line: &[u8], until: Duration) -> bool {
+    let shown = program.view(|seen| seen.screen().len());
+    let line = [line, b"\n"].concat();
+    program.type_bytes(&line);
+    let echo = |screen: &[u8]| memmem::find(&screen[shown..], &line).map(drop);
+    program.wait_for(until, |seen| echo(seen.screen())).seen().flatten().is_some()
+}
+
+/// What the relay is told of the two programs.
+#[derive(Debug, Default)]
+struct Watched {
+    client: OnceLock<Watcher>,
+    server: OnceLock<Watcher>,
+    /// Whether more is going to be typed at the client when it next waits for its terminal.
+    more_to_type: AtomicBool,
+}
+
+impl Watched {
+    fn client_rests(&self) -> Option<u64> {
+        rests(self.client.get()?, self.more_to_type.load(Ordering::SeqCst))
+    }
+}
+
+/// The rest of a sender, as [`Rest`] has it.
+fn rests(program: &Watcher, more_to_type: bool) -> Option<u64> {
+    let Some(activity) = program.activity() else { return Some(u64::MAX) };
+    let may_go_on = activity.running || !program.took_all() || (activity.at_terminal && more_to_type);
+    (!may_go_on).then_some(activity.turns)
+}
+
+/// Feeds the client.
+struct Feed<'a> {
+    session: &'a Session<'a>,
+    values: &'a Values,
+    client: &'a Program,
+    server: &'a Program,
+    stage: &'a Stage,
+    until: Duration,
+}
+
+impl Feed<'_> {
+    fn run(&self) -> Option<Stall> {
+        let spec = &self.session.pair.client;
+        match self.session.drive {
+            Drive::Script | Drive::Pipe => {
+                for answer in &spec.answers {
+                    self.client.type_bytes(&answer.fill(self.values).remove(0).into_encoded_bytes());
+                    self.client.type_bytes(b"\n");
+                }
+                if self.session.drive == Drive::Pipe {
+                    self.client.type_bytes(self.session.messages);
+                }
+                self.client.end_input();
+                None
+            }
+            Drive::Terminal => {
+                if type_answers(self.client, spec, self.values, self.until).is_err() {
+                    return self.client.ending().is_none().then_some(Stall::NotAsked(0));
+                }
+                self.type_messages()
+            }
+        }
+    }
+
+    /// Types the messages, and then the end of input if `quit` was not among them.
+    fn type_messages(&self) -> Option<Stall> {
+        let mut count = 0;
+        for line in lines(self.session.messages) {
+            match self.client.wait_at_terminal(self.until) {
+                Waited::Seen(true) => {}
+                // It says how it ended.
+                Waited::Seen(false) | Waited::Stopped => return None,
+                Waited::TimeUp => return Some(Stall::NotAsked(count)),
+            }
+            let shown = self.server.view(|seen| seen.screen().len());
+            if !type_line(self.client, line, self.until) {
+                return self.client.ending().is_none().then_some(Stall::NotAsked(count + 1));
+            }
+            if line == b"quit" {
+                return None;
+            }
+            if !self.session.wire.holds_back() && !self.await_shown(line, shown) {
+                return Some(Stall::NotShown(count));
+            }
+            count += 1;
+        }
+        if self.client.wait_at_terminal(self.until) == Waited::TimeUp {
+            return Some(Stall::NotAsked(count));
+        }
+        self.client.end_input();
+        None
+    }
+
+    /// Waits until the server shows `message` behind the first `shown` bytes of its screen. `false` when
+    /// time was up first; when one of the two has ended there is no more to wait for.
+    fn await_shown(&self, message: &[u8], shown: usize) -> bool {
+        let as_shown = safe::show(message);
+        let waited = self.stage.wait(self.until, || {
+            let over = self.server.ending().is_some() || self.client.ending().is_some();
+            let seen = self.server.view(|seen| {
+                let new = &seen.screen()[shown..];
+                !new.is_empty()
+                    && (memmem::find(new, message).is_some()
+                        || memmem::find(new, as_shown.as_bytes()).is_some())
+            });
+            (seen || over).then_some(())
+        });
+        waited != Waited::TimeUp
+    }
+}
+
+/// What is known of a session before its programs are finished.
+struct Played {
+    readiness: Readiness,
+    stall: Option<Stall>,
+    tape: Option<Tape>,
+}
+
+impl Default for Played {
+    fn default() -> Played {
+        Played { readiness: Readiness::NeverListened, stall: None, tape: None }
+    }
+}
+
+impl Played {
+    fn over(
+        self,
+        stage: &Stage,
+        server: Program,
+        client: Option<Program>,
+        port: &Port,
+        client_address: IpAddr,
+    ) -> Outcome {
+        // Read before they are ended: ending takes a moment, in which a stop would be none of theirs.
+        let stopped = stopped();
+        let client = client.map(Program::finish);
+        let server = server.finish();
+        Outcome {
+            server,
+            client,
+            readiness: self.readiness,
+            stall: self.stall,
+            places: Places { server_addresses: own_addresses(), port: port.number(), client_address },
+            tape: self.tape,
+            took: stage.now(),
+            stopped,
+        }
+    }
+}
+
+/// The addresses of this machine.
+fn own_addresses() -> Vec<IpAddr> {
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return vec![Ipv4Addr::LOCALHOST.into()] };
+    let mut addresses: Vec<IpAddr> = interfaces
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+        })
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
 }
 
 #[cfg(test)]
