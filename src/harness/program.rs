@@ -849,6 +849,16 @@ impl Program {
         self.stage.wait(until, || self.ending())
     }
 
+    /// What its processes are doing.
+    pub fn activity(&self) -> kernel::Activity {
+        lock(&self.session).activity()
+    }
+
+    /// Whether everything that was typed went on its way.
+    pub fn took_all(&self) -> bool {
+        lock(&self.shared.state).pending.is_empty()
+    }
+
     /// To look at what it is doing from elsewhere.
     pub fn watcher(&self) -> Watcher {
         Watcher { session: Arc::clone(&self.session), shared: Arc::clone(&self.shared) }

@@ -69,7 +69,7 @@ pub fn record(echolog: &Path) -> Result<Recording> {
         Err(_) => Some(None),
     });
     let Some(Some(address)) = listening.seen() else {
-        return Err(ended_badly("the server did not come up", &server.finish(true)));
+        return Err(ended_badly("the server did not come up", &server.finish()));
     };
     let never_at_rest = || -> super::relay::Rest { Arc::new(|| None) };
     let from = Ipv4Addr::LOCALHOST;
@@ -81,7 +81,10 @@ pub fn record(echolog: &Path) -> Result<Recording> {
         .context("cannot start the client");
     let ended = server.wait_end(stage.now() + END).seen();
     let tape = relay.finish();
-    let server = server.finish(ended.is_none());
+    if ended.is_none() {
+        server.time_up();
+    }
+    let server = server.finish();
     judge(client?, &server, &tape)?;
     Ok(Recording { typed: tape.bytes(Direction::ToServer), server })
 }

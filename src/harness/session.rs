@@ -245,7 +245,8 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
         Readiness::Ready(_) => listening_address(port.number())?,
         Readiness::Died | Readiness::NeverListened => {
             server.time_up();
-            return Ok(outcome.over(&stage, server, None, &port, Ipv4Addr::LOCALHOST.into()));
+            let ports = (port.number(), port.number());
+            return Ok(outcome.over(&stage, server, None, ports, Ipv4Addr::LOCALHOST.into()));
         }
     };
 
@@ -286,7 +287,8 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
         client.time_up();
     }
     outcome.tape = relay.map(Relay::finish);
-    Ok(outcome.over(&stage, server, Some(client), &port, client_address))
+    let ports = (port.number(), reached.port());
+    Ok(outcome.over(&stage, server, Some(client), ports, client_address))
 }
 
 /// How long a session waits for a port that its server insists on.
@@ -499,7 +501,7 @@ impl Played {
         stage: &Stage,
         server: Program,
         client: Option<Program>,
-        port: &Port,
+        (port, client_port): (u16, u16),
         client_address: IpAddr,
     ) -> Outcome {
         // Read before they are ended: ending takes a moment, in which a stop would be none of theirs.
@@ -511,7 +513,7 @@ impl Played {
             client,
             readiness: self.readiness,
             stall: self.stall,
-            places: Places { server_addresses: own_addresses(), port: port.number(), client_address },
+            places: Places { server_addresses: own_addresses(), port, client_port, client_address },
             tape: self.tape,
             took: stage.now(),
             stopped,

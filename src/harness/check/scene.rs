@@ -170,7 +170,7 @@ impl<'a> Theatre<'a> {
         let program = Program::start(&spec, &Values::default(), streams, &limits, &stage)?;
         let ended = program.wait_end(stage.now() + time).seen();
         let screen = program.view(|transcript| super::facts::tail(transcript.screen(), 300));
-        program.finish(true);
+        program.finish();
         match ended {
             Some(Ending::Exited(0)) => Ok(()),
             _ if program::stopped() => Err(stopped()),
@@ -481,7 +481,7 @@ impl Scene<'_> {
     /// Ends what still runs, and takes the line down so that nothing of it is left in the kernel.
     pub fn clear(mut self) {
         for actor in self.client.take().into_iter().chain(self.server.take()) {
-            actor.program.finish(false);
+            actor.program.finish();
         }
         self.line.hang_up();
     }
@@ -490,7 +490,7 @@ impl Scene<'_> {
     /// scene's.
     pub fn interval(&mut self) {
         for actor in self.client.take().into_iter().chain(self.server.take()) {
-            actor.program.finish(false);
+            actor.program.finish();
         }
         self.line.close();
     }
