@@ -112,7 +112,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "N", value_parser = jobs)]
     jobs: Option<usize>,
 
-    /// How long one session may take
+    /// How long one session may take; over drip, 10 milliseconds more for each byte typed
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     timeout: Duration,
 

@@ -26,6 +26,9 @@ use super::session::{self, Drive, Outcome, Pair, Session};
 use super::verdict::{Failure, NotRun, Verdict};
 use crate::fault::Fault;
 
+/// What delivering one byte by itself may take on a machine with much else to do.
+const DRIP: Duration = Duration::from_millis(5);
+
 /// What lies between the programs, as it is asked for on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireChoice {
@@ -259,6 +262,14 @@ impl Replay {
         })
     }
 
+    /// What a program may use in one session. Dripping takes its time by the byte, there and back, and
+    /// that is our doing, not the programs'.
+    fn limits_over(&self, wire: Wire, fixture: &Fixture) -> Limits {
+        let bytes = if wire == Wire::Drip { 2 * fixture.typed.len() } else { 0 };
+        let more = DRIP * u32::try_from(bytes).unwrap_or(u32::MAX);
+        Limits { time: self.limits.time + more, ..self.limits.clone() }
+    }
+
     /// The command that plays one session again, to be pasted into a shell.
     fn again(&self, fixture: &Fixture, drive: Drive, wire: Wire) -> String {
         let mut words = self.again.clone();
@@ -454,7 +465,7 @@ impl Floor<'_> {
         let pair = self.pairs.iter().find(|(drive, _)| *drive == case.drive).map(|(_, pair)| pair);
         let pair = pair.context("every drive has its pair")?;
         let script = fixture.messages_path();
-        let limits = &self.replay.limits;
+        let limits = &self.replay.limits_over(wire, fixture);
         let messages = &fixture.typed;
         let session = Session { pair, script: &script, messages, drive: case.drive, wire, limits };
         let played = session::play(&session)?;
