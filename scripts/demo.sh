@@ -1,0 +1,305 @@
+#!/usr/bin/env bash
+# The walkthrough behind `make demo`: a server and a client side by side, a session typed at a human
+# pace, and what to type to do it yourself.
+#
+# With tmux: two panes of a tmux of its own, which nobody else's tmux knows of. Without tmux, or
+# without a terminal that can show panes: the same session as two columns. Where CI runs, the panes
+# are played with nobody watching, and printed at the end. Every step waits for what the screens show;
+# the pauses between them are for whoever watches.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage='usage: scripts/demo.sh [--columns]
+  --columns   two columns of plain text, also where there is tmux
+DEMO_PACE=0 in the environment leaves the pauses out; ECHOLOG names the program to show.'
+columns=
+case ${1:-} in
+'') ;;
+--columns) columns=yes ;;
+-h | --help) echo "$usage" && exit ;;
+*) echo "error: what does $1 mean?"$'\n'"$usage" >&2 && exit 2 ;;
+esac
+
+messages=('This is my first message' 'And here comes my second one')
+deadline=20
+[ "${CI:-}" != true ] || DEMO_PACE=${DEMO_PACE:-0}
+pace=${DEMO_PACE:-1}
+
+if [ -z "${ECHOLOG:-}" ]; then
+    command -v cargo >/dev/null || {
+        echo "error: the demo builds echolog first, and there is no cargo here" >&2
+        echo "hint: install Rust, or name a built program: ECHOLOG=/path/to/echolog scripts/demo.sh" >&2
+        exit 2
+    }
+    [ ! -t 1 ] || echo "building echolog (only the first time takes a while) ..."
+    cargo build --quiet --locked
+    ECHOLOG=${CARGO_TARGET_DIR:-target}/debug/echolog
+fi
+ECHOLOG=$(realpath "$ECHOLOG")
+
+own=$(mktemp -d "${TMPDIR:-/tmp}/echolog-demo.XXXXXX")
+begun=()
+tmux_server=
+leave() {
+    trap '' EXIT INT TERM HUP
+    if [ -n "$tmux_server" ]; then
+        panes kill-server 2>/dev/null || true
+        # It says that it ends before it has.
+        for _ in {1..250}; do
+            kill -0 "$tmux_server" 2>/dev/null || break
+            sleep 0.02
+        done
+    fi
+    [ ${#begun[@]} -eq 0 ] || kill "${begun[@]}" 2>/dev/null || true
+    wait
+    rm -rf "$own"
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+pause() {
+    # For the eye; nothing depends on it.
+    [ "$pace" = 0 ] || sleep "$(awk "BEGIN { print $1 * $pace }")"
+}
+
+yourself() {
+    cat <<END
+
+To do it yourself, in two terminals (or on two computers):
+
+    $1 server 12345
+    $1 client localhost 12345
+
+quit ends the session; \`$1 --help\` tells the rest.
+END
+}
+
+# How the program is called by someone who stands in this directory.
+called() {
+    local here=${ECHOLOG#"$PWD"/}
+    [ "$(command -v echolog || true)" = "$ECHOLOG" ] && here=echolog
+    echo "$here"
+}
+
+# ------------------------------------------------------------------------------------ two columns
+
+# Prints lines that begin with L or R at the left or at the right, as they come.
+in_columns() {
+    local width side text piece empty
+    width=$((($(terminal_columns) - 3) / 2))
+    printf -v empty '%*s' "$width" ''
+    printf '%s | %s\n' "server${empty:6}" client
+    printf '%s-+-%s\n' "${empty// /-}" "${empty// /-}"
+    while IFS= read -r line; do
+        side=${line:0:1} text=${line:1}
+        while IFS= read -r piece; do
+            if [ "$side" = L ]; then
+                printf '%s | \n' "$piece${empty:${#piece}}"
+            else
+                printf '%s | %s\n' "$empty" "$piece"
+            fi
+        done < <(printf '%s\n' "$text" | fold -s -w "$width")
+    done
+}
+
+terminal_columns() {
+    local size
+    size=$( (stty size </dev/tty) 2>/dev/null) || size='24 80'
+    size=${size#* }
+    [ "$size" -ge 40 ] || size=80
+    echo "$size"
+}
+
+is_ready_or_gone() {
+    grep -q '^server is using port: ' "$own/server" || ! kill -0 "$1" 2>/dev/null
+}
+
+show_columns() {
+    local server client port
+    mkfifo "$own/both"
+    touch "$own/server"
+    in_columns <"$own/both" &
+    local printer=$!
+    begun+=("$printer")
+    exec 3>"$own/both"
+    echo 'L$ echolog server 10000-20000' >&3
+    "$ECHOLOG" server 10000-20000 > >(tee "$own/server" | sed -u 's/^/L/' >&3) 2>&1 &
+    server=$!
+    begun+=("$server")
+    wait_until "the server is ready" is_ready_or_gone "$server"
+    kill -0 "$server" 2>/dev/null || fail "the server ended"
+    port=$(sed -n 's/^server is using port: //p' "$own/server")
+    pause 2
+    echo "R\$ echolog client localhost $port" >&3
+    printf '%s\n' "${messages[@]}" quit |
+        "$ECHOLOG" client localhost "$port" --pace "$(awk "BEGIN { print int(1800 * $pace) }")" \
+            > >(tee "$own/client" | sed -u 's/^/R/' >&3) 2>&1 &
+    client=$!
+    begun+=("$client")
+    local status=0
+    wait "$client" || status=$?
+    wait "$server" || status=$?
+    begun=()
+    exec 3>&-
+    wait "$printer"
+    [ "$status" -eq 0 ] || fail "a program ended with $status"
+}
+
+# ---------------------------------------------------------------------------------------- panes
+
+panes() {
+    env -u TMUX tmux -S "$own/tmux" -f /dev/null "$@"
+}
+
+caption() {
+    panes set -g 'status-format[0]' "#[bold] $1" \; set -g 'status-format[1]' " ${2:-}"
+}
+
+# Whether the text in the pane (wrapped lines joined) has this in it.
+has() {
+    panes capture-pane -p -J -S - -t "demo:0.$1" | grep -qF -- "$2"
+}
+
+# The last line of the pane that is not empty begins with this.
+ends_with() {
+    panes capture-pane -p -J -t "demo:0.$1" | sed '/^ *$/d' | tail -n 1 | grep -qF -- "$2"
+}
+
+type_at() {
+    local pane=$1 text=$2 at
+    if [ "$pace" = 0 ]; then
+        panes send-keys -t "demo:0.$pane" -l "$text"
+    else
+        for ((at = 0; at < ${#text}; at++)); do
+            panes send-keys -t "demo:0.$pane" -l -- "${text:at:1}"
+            pause 0.06
+        done
+    fi
+    pause 0.5
+    panes send-keys -t "demo:0.$pane" Enter
+}
+
+# Plays the session in the panes. What it waits for is what a person would look for.
+play() {
+    local prompt='enter a message to send to server: ' message port
+    caption "A server on the left, a client on the right." "They could be two computers. q leaves at any time."
+    wait_until "a shell is there" ends_with 0 '$'
+    wait_until "a shell is there" ends_with 1 '$'
+    pause 3
+    caption "1  The server starts first." "It shows the address and the port for the client to use, and waits."
+    type_at 0 'echolog server 10000-20000'
+    wait_until "the server is ready" has 0 'server is using port: '
+    port=$(panes capture-pane -p -J -t demo:0.0 | sed -n 's/^server is using port: \([0-9]*\).*/\1/p')
+    pause 3
+    caption "2  The client connects." "Both programs say so, and the client asks for a message."
+    panes select-pane -t demo:0.1
+    type_at 1 "echolog client localhost $port"
+    wait_until "the client asks" ends_with 1 "${prompt% }"
+    wait_until "the server tells of the client" has 0 'server connected to client at address: '
+    pause 3
+    caption "3  Each message goes out with Enter." "The server shows it at once, and keeps it in its log."
+    for message in "${messages[@]}"; do
+        type_at 1 "$message"
+        wait_until "the message is shown" has 0 "server received message: \"$message\""
+        wait_until "the client asks again" ends_with 1 "${prompt% }"
+        pause 2
+    done
+    caption "4  quit ends the session." "The server sends the whole log back, the client checks it, both end."
+    type_at 1 quit
+    wait_until "the log is back" has 1 'client received message log:'
+    wait_until "the client has ended" ends_with 1 '$'
+    wait_until "the server has ended" ends_with 0 '$'
+    has 0 'the client has informed the server that it is quitting' || fail "the server did not see the quit"
+    pause 2
+    caption "That was all of it. Press q." "Then you can do it yourself."
+}
+
+# Makes the panes; fails where tmux cannot.
+make_panes() {
+    local size lines columns
+    size=$( (stty size </dev/tty) 2>/dev/null) || size='24 80'
+    lines=${size% *} columns=${size#* }
+    # Both shells are plain ones, so that what is seen is the same on every machine.
+    mkdir "$own/bin"
+    ln -s "$ECHOLOG" "$own/bin/echolog"
+    local shell="env PS1='\$ ' PATH='$own/bin:$PATH' HISTFILE= bash --noprofile --norc"
+    panes new-session -d -s demo -x "$columns" -y "$lines" "$shell" 2>/dev/null || return 1
+    tmux_server=$(panes display-message -p '#{pid}')
+    # Keys are keys here, however fast they come: without a paste time, nothing is taken for a paste.
+    panes set -g assume-paste-time 0 \; set -g status 2 \; set -g status-style 'reverse' \; set -g prefix None \; set -g escape-time 0 \; \
+        set -g pane-border-status top \; set -g pane-border-format ' #{?#{==:#{pane_index},0},server,client} ' \; \
+        set -g window-size latest \; bind -n q detach-client \; bind -n C-c detach-client \; \
+        bind -n C-d detach-client \; bind -n Escape detach-client
+    panes split-window -h -t demo:0.0 "$shell"
+    panes select-pane -t demo:0.0
+}
+
+show_panes() {
+    if [ ! -t 1 ]; then
+        play
+        for pane in 0 1; do
+            echo "--- $([ $pane = 0 ] && echo server || echo client)"
+            panes capture-pane -p -J -S - -t "demo:0.$pane" | sed -e 's/ *$//' -e '/^$/d'
+        done
+        return
+    fi
+    (play) >"$own/played" 2>&1 &
+    local player=$!
+    begun+=("$player")
+    # Whoever watches can leave, and nothing else: what they type does not reach the panes.
+    if ! panes attach-session -t demo -f read-only 2>/dev/null; then
+        # A terminal that tmux does not know.
+        kill "$player"
+        begun=()
+        show_columns
+        return
+    fi
+    # tmux says that it was left; that line is not the user's.
+    printf '\033[1A\033[2K'
+    if kill "$player" 2>/dev/null; then
+        echo "The demo was left before its end."
+    else
+        wait "$player" || { cat "$own/played" >&2 && exit 1; }
+    fi
+    begun=()
+}
+
+# ----------------------------------------------------------------------------------------- both
+
+fail() {
+    echo "error: the demo is stuck: $1" >&2
+    if [ -S "$own/tmux" ]; then
+        for pane in 0 1; do panes capture-pane -p -t "demo:0.$pane" | sed '/^ *$/d' >&2; done
+        panes detach-client -s demo 2>/dev/null || true
+    fi
+    exit 1
+}
+
+# wait_until WHAT COMMAND…: looks until the command succeeds.
+wait_until() {
+    local what=$1 end=$((SECONDS + deadline))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$end" ] || fail "$what: not within $deadline s"
+        sleep 0.05
+    done
+}
+
+can_show_panes() {
+    [ -z "$columns" ] && command -v tmux >/dev/null || return 1
+    if [ -t 1 ]; then
+        local size
+        size=$(stty size </dev/tty 2>/dev/null) || return 1
+        [ "${size% *}" -ge 16 ] && [ "${size#* }" -ge 70 ] && [ "${TERM:-dumb}" != dumb ]
+    else
+        [ "${CI:-}" = true ]
+    fi
+}
+
+if can_show_panes && make_panes; then
+    show_panes
+else
+    show_columns
+fi
+yourself "$(called)"

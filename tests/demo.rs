@@ -1,0 +1,263 @@
+//! `make demo`, as it is seen: where CI runs, without tmux, by a person, and inside a person's tmux.
+
+mod common;
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{DEADLINE, ECHOLOG, Running, needs};
+
+const MESSAGES: [&str; 2] = ["This is my first message", "And here comes my second one"];
+
+/// The demo without its pauses; what it leaves behind would be in `own`.
+fn demo(own: &Path) -> Command {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/demo.sh"));
+    command.env("ECHOLOG", ECHOLOG).env("DEMO_PACE", "0").env("TMPDIR", own).env_remove("CI");
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Nothing is left in `own`, and nothing runs that was started from there.
+#[track_caller]
+fn leaves_nothing(own: &Path) {
+    let left: Vec<_> = std::fs::read_dir(own).expect("it is there").filter_map(Result::ok).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let own = own.to_str().expect("temporary paths are plain");
+    let runs = std::fs::read_dir("/proc").expect("it is there").filter_map(Result::ok).any(|process| {
+        std::fs::read(process.path().join("cmdline")).is_ok_and(|line| {
+            memchr::memmem::find(&line, own.as_bytes()).is_some()
+                && memchr::memmem::find(&line, b"tmux").is_some()
+        })
+    });
+    assert!(!runs, "a tmux of the demo runs on");
+}
+
+#[test]
+fn where_ci_runs_the_demo_plays_itself_and_shows_both_whole_screens() {
+    if !needs(&["tmux"]) {
+        return;
+    }
+    let own = tempfile::tempdir().expect("a directory");
+    let ended = Running::start(demo(own.path()).env("CI", "true")).ends_within(Duration::from_secs(60));
+    assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{ended}");
+    let (server, rest) = ended.out.split_once("--- client\n").expect("two screens");
+    let (client, rest) = rest.split_once("\nTo do it yourself").expect("what to type");
+    for message in MESSAGES {
+        assert!(server.contains(&format!("server received message: \"{message}\"\n")), "{server}");
+        assert!(client.contains(&format!("client sending message: \"{message}\"\n")), "{client}");
+    }
+    assert!(
+        server.starts_with("--- server\n$ echolog server 10000-20000\nserver is at address: "),
+        "{server}"
+    );
+    assert!(server.ends_with("the client has informed the server that it is quitting\n$\n"), "{server}");
+    let log = format!("client received message log:\n{}\n{}\n$\n", MESSAGES[0], MESSAGES[1]);
+    assert!(client.ends_with(&log), "{client}");
+    assert!(rest.contains(" server 12345\n") && rest.contains(" client localhost 12345\n"), "{rest}");
+    leaves_nothing(own.path());
+}
+
+#[test]
+fn without_tmux_the_demo_shows_two_columns() {
+    let own = tempfile::tempdir().expect("a directory");
+    let tools = tempfile::tempdir().expect("a directory");
+    for directory in ["/bin", "/usr/bin"] {
+        for tool in std::fs::read_dir(directory).expect("it is there").filter_map(Result::ok) {
+            if tool.file_name() != "tmux" {
+                let _ = symlink(tool.path(), tools.path().join(tool.file_name()));
+            }
+        }
+    }
+    let ended = Running::start(demo(own.path()).env("CI", "true").env("PATH", tools.path())).ends();
+    shows_two_columns(&ended);
+    leaves_nothing(own.path());
+}
+
+#[test]
+fn without_a_terminal_the_demo_shows_two_columns() {
+    let own = tempfile::tempdir().expect("a directory");
+    shows_two_columns(&Running::start(&mut demo(own.path())).ends());
+    leaves_nothing(own.path());
+}
+
+#[track_caller]
+fn shows_two_columns(ended: &common::Ended) {
+    assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{ended}");
+    let mut lines = ended.out.lines();
+    let head = lines.next().unwrap_or_default();
+    assert!(head.starts_with("server ") && head.ends_with(" | client"), "{ended}");
+    // Lines are wrapped, so blanks do not count.
+    let (mut server, mut client) = (String::new(), String::new());
+    for line in lines.take_while(|line| line.contains(" | ") || line.contains("-+-")) {
+        if let Some((left, right)) = line.split_once(" | ") {
+            server += left;
+            client += right;
+        }
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
+    let (server, client) = (bare(&server), bare(&client));
+    for message in MESSAGES {
+        assert!(server.contains(&bare(&format!("server received message: \"{message}\""))), "{server}");
+        assert!(client.contains(&bare(&format!("client sending message: \"{message}\""))), "{client}");
+    }
+    assert!(server.ends_with(&bare("the client has informed the server that it is quitting")), "{server}");
+    let log = format!("client received message log: {} {}", MESSAGES[0], MESSAGES[1]);
+    assert!(client.ends_with(&bare(&log)), "{client}");
+}
+
+#[test]
+fn a_program_that_does_not_work_is_told_and_not_waited_for() {
+    let own = tempfile::tempdir().expect("a directory");
+    let ended = Running::start(demo(own.path()).env("ECHOLOG", "/bin/false")).ends();
+    assert!(ended.err.contains("error: the demo is stuck: the server ended\n"), "{ended}");
+    assert_eq!(ended.status.code(), Some(1), "{ended}");
+    leaves_nothing(own.path());
+}
+
+/// A tmux that stands for a person's terminal, or for a person's own tmux.
+struct Tmux {
+    directory: tempfile::TempDir,
+}
+
+impl Tmux {
+    fn start(command: &str) -> Self {
+        let tmux = Tmux { directory: tempfile::tempdir().expect("a directory") };
+        tmux.run(&["new-session", "-d", "-s", "person", "-x", "100", "-y", "30", command]);
+        tmux
+    }
+
+    fn run(&self, args: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(self.directory.path().join("socket")).args(["-f", "/dev/null"]).args(args);
+        let ended = common::run(command.env_remove("TMUX").stdin(Stdio::null()));
+        assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{ended}");
+        ended.out
+    }
+
+    fn screen(&self) -> String {
+        self.run(&["capture-pane", "-p", "-t", "person"])
+    }
+
+    /// Waits until `text` is on the screen.
+    #[track_caller]
+    fn shows(&self, text: &str) -> String {
+        let end = Instant::now() + 3 * DEADLINE;
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(Instant::now() < end, "{text:?} is not shown\n{screen}");
+            std::thread::yield_now();
+        }
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.run(&[&["send-keys", "-t", "person"], keys].concat());
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(self.directory.path().join("socket")).arg("kill-server");
+        let _ = command.stderr(Stdio::null()).status();
+    }
+}
+
+/// A person's shell in a tmux, at its prompt.
+fn persons_shell() -> Tmux {
+    let tmux = Tmux::start("env PS1='person> ' TERM=screen bash --noprofile --norc");
+    tmux.shows("person>");
+    tmux
+}
+
+/// The command line that a person types for the demo.
+fn typed(own: &Path, settings: &str) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/demo.sh");
+    format!("clear; env -u CI ECHOLOG={ECHOLOG} TMPDIR={} {settings} {script}; echo code $?", own.display())
+}
+
+#[test]
+fn a_person_sees_two_panes_and_captions_and_gets_the_terminal_back_as_it_was() {
+    if !needs(&["tmux"]) {
+        return;
+    }
+    let own = tempfile::tempdir().expect("a directory");
+    // The demo runs inside the person's own tmux, where a tmux of its own must not get in the way.
+    let tmux = persons_shell();
+    let settings = tmux.run(&["show-options", "-g"]);
+    let terminal = "stty -g > before";
+    tmux.keys(&["-l", &format!("cd {} && {terminal}", tmux.directory.path().display())]);
+    tmux.keys(&["Enter"]);
+    tmux.keys(&["-l", &typed(own.path(), "DEMO_PACE=0")]);
+    tmux.keys(&["Enter"]);
+    let screen = tmux.shows("That was all of it. Press q.");
+    for text in ["server received message:", "│", "client received message log:", " server ", " client "] {
+        assert!(screen.contains(text), "{text}\n{screen}");
+    }
+    // Only leaving is possible; what is typed does not reach the panes.
+    tmux.keys(&["-l", "xyz"]);
+    tmux.keys(&["q"]);
+    let screen = tmux.shows("code 0");
+    assert!(!screen.contains("server received message"), "the panes are gone\n{screen}");
+    assert!(!screen.contains("xyz"), "{screen}");
+    assert!(!screen.contains("detached"), "{screen}");
+    assert!(screen.contains("To do it yourself"), "{screen}");
+    tmux.keys(&["-l", "stty -g | cmp - before && echo the same terminal"]);
+    tmux.keys(&["Enter"]);
+    tmux.shows("\nthe same terminal");
+    assert_eq!(tmux.run(&["show-options", "-g"]), settings);
+    assert_eq!(tmux.run(&["list-windows", "-a"]).lines().count(), 1);
+    leaves_nothing(own.path());
+}
+
+#[test]
+fn a_person_can_leave_the_demo_at_any_time() {
+    if !needs(&["tmux"]) {
+        return;
+    }
+    for key in ["q", "C-c", "Escape"] {
+        let own = tempfile::tempdir().expect("a directory");
+        let tmux = persons_shell();
+        tmux.keys(&["-l", &typed(own.path(), "DEMO_PACE=1")]);
+        tmux.keys(&["Enter"]);
+        tmux.shows("A server on the left, a client on the right.");
+        tmux.keys(&[key]);
+        let screen = tmux.shows("code 0");
+        assert!(screen.contains("The demo was left before its end."), "{screen}");
+        leaves_nothing(own.path());
+    }
+}
+
+#[test]
+fn ctrl_c_ends_the_two_columns_with_nothing_left_running() {
+    if !needs(&["tmux"]) {
+        return;
+    }
+    let own = tempfile::tempdir().expect("a directory");
+    let tmux = persons_shell();
+    tmux.keys(&["-l", &typed(own.path(), "DEMO_PACE=5").replace("demo.sh", "demo.sh --columns")]);
+    tmux.keys(&["Enter"]);
+    tmux.shows("server is using port: ");
+    tmux.keys(&["C-c"]);
+    tmux.shows("code 130");
+    leaves_nothing(own.path());
+}
+
+#[test]
+fn a_terminal_that_tmux_does_not_know_gets_two_columns() {
+    if !needs(&["tmux"]) {
+        return;
+    }
+    let own = tempfile::tempdir().expect("a directory");
+    let tmux = persons_shell();
+    tmux.keys(&["-l", &typed(own.path(), "DEMO_PACE=0 TERM=no-such-terminal")]);
+    tmux.keys(&["Enter"]);
+    let screen = tmux.shows("code 0");
+    assert!(screen.contains(" | client received message log:"), "{screen}");
+    leaves_nothing(own.path());
+}
