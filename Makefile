@@ -5,6 +5,7 @@ DESTDIR ?=
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/echolog
+GENERATED := $(TARGET)/generated
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
 bindir := $(DESTDIR)$(PREFIX)/bin
@@ -46,15 +47,15 @@ bless: build ## rewrite the golden screens from what is seen now, and show what 
 	git --no-pager diff --stat -- fixtures
 
 install: $(BINARY) ## install program, man pages and completions under PREFIX
-	rm -rf $(TARGET)/generated
-	$(BINARY) generate man $(TARGET)/generated/man
-	$(BINARY) generate completions $(TARGET)/generated/completions
+	rm -rf $(GENERATED)
+	$(BINARY) generate man $(GENERATED)/man
+	$(BINARY) generate completions $(GENERATED)/completions
 	install -d $(bindir) $(mandir) $(bashdir) $(zshdir) $(fishdir)
 	install -m 755 $(BINARY) $(bindir)/echolog
-	install -m 644 $(TARGET)/generated/man/*.1 $(mandir)/
-	install -m 644 $(TARGET)/generated/completions/echolog.bash $(bashdir)/echolog
-	install -m 644 $(TARGET)/generated/completions/_echolog $(zshdir)/_echolog
-	install -m 644 $(TARGET)/generated/completions/echolog.fish $(fishdir)/echolog.fish
+	install -m 644 $(GENERATED)/man/*.1 $(mandir)/
+	install -m 644 $(GENERATED)/completions/echolog.bash $(bashdir)/echolog
+	install -m 644 $(GENERATED)/completions/_echolog $(zshdir)/_echolog
+	install -m 644 $(GENERATED)/completions/echolog.fish $(fishdir)/echolog.fish
 
 uninstall: ## remove what install put there
 	rm -f $(bindir)/echolog $(mandir)/echolog.1 $(mandir)/echolog-*.1

@@ -1,0 +1,141 @@
+//! `make install` and `make uninstall`, and what they put where distributions expect it: the program,
+//! man pages without warnings, and completions that shells take.
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::{ECHOLOG, echolog, needs, run};
+
+/// Runs a goal of the Makefile with the program under test in place of an optimised one.
+#[track_caller]
+fn make(goal: &str, destdir: &Path, prefix: &str) {
+    let mut command = Command::new("make");
+    // -o: whatever its age, it is not built again.
+    command.args(["-s", "-o", ECHOLOG, goal, &format!("BINARY={ECHOLOG}"), &format!("PREFIX={prefix}")]);
+    command.arg(format!("DESTDIR={}", destdir.display()));
+    let generated = destdir.join("generated-here");
+    command.arg(format!("GENERATED={}", generated.display()));
+    let ended = run(command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()));
+    assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{ended}");
+    let _ = std::fs::remove_dir_all(generated);
+}
+
+/// Every file below `directory`, with its mode.
+fn files(directory: &Path) -> Vec<(PathBuf, u32)> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(next) = left.pop() {
+        for entry in std::fs::read_dir(next).expect("it can be read") {
+            let path = entry.expect("it can be read").path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let mode = path.metadata().expect("it is there").permissions().mode() & 0o777;
+                found.push((path.strip_prefix(directory).expect("it is below").to_owned(), mode));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn install_puts_everything_where_distributions_expect_it_and_uninstall_takes_all_of_it_away() {
+    if !needs(&["make"]) {
+        return;
+    }
+    let root = tempfile::tempdir().expect("a directory");
+    make("install", root.path(), "/usr");
+    let installed = files(root.path());
+    for (path, mode) in [
+        ("usr/bin/echolog", 0o755),
+        ("usr/share/bash-completion/completions/echolog", 0o644),
+        ("usr/share/fish/vendor_completions.d/echolog.fish", 0o644),
+        ("usr/share/man/man1/echolog.1", 0o644),
+        ("usr/share/man/man1/echolog-server.1", 0o644),
+        ("usr/share/man/man1/echolog-client.1", 0o644),
+        ("usr/share/man/man1/echolog-replay.1", 0o644),
+        ("usr/share/man/man1/echolog-check.1", 0o644),
+        ("usr/share/zsh/site-functions/_echolog", 0o644),
+    ] {
+        assert!(installed.contains(&(path.into(), mode)), "{path} {mode:o} in {installed:#?}");
+    }
+    let version = run(Command::new(root.path().join("usr/bin/echolog")).arg("--version"));
+    version.shows(concat!("echolog ", env!("CARGO_PKG_VERSION"), "\n"));
+    make("uninstall", root.path(), "/usr");
+    assert_eq!(files(root.path()), []);
+}
+
+/// A file that `echolog generate` makes, and its directory.
+fn generated(what: &str) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("temporary paths are plain");
+    let ended = run(&mut echolog(&["generate", what, path]));
+    assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{ended}");
+    let files = files(directory.path()).into_iter().map(|(file, _)| directory.path().join(file)).collect();
+    (directory, files)
+}
+
+#[test]
+fn man_shows_every_page_without_a_warning() {
+    if !needs(&["man", "groff"]) {
+        return;
+    }
+    let (_kept, pages) = generated("man");
+    assert!(pages.len() >= 5, "{pages:?}");
+    for page in pages {
+        let mut man = Command::new("man");
+        man.args(["--warnings", "-l"]).arg(&page).env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80");
+        let ended = run(man.env_remove("MANPAGER").stdin(Stdio::null()));
+        assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{page:?} {ended}");
+        for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS"] {
+            assert!(ended.out.lines().any(|line| line == section), "{section} in {page:?}\n{}", ended.out);
+        }
+        let mut groff = Command::new("groff");
+        let ended = run(groff.args(["-man", "-Tutf8", "-ww", "-z"]).arg(&page).stdin(Stdio::null()));
+        ended.shows("");
+    }
+}
+
+#[test]
+fn bash_completes_commands_and_options() {
+    if !needs(&["bash"]) {
+        return;
+    }
+    let (directory, _) = generated("completions");
+    for (words, completed) in [
+        ("echolog se", "server"),
+        ("echolog cl", "client"),
+        ("echolog client --sa", "--save-log"),
+        ("echolog server --ma", "--max-log --max-message"),
+    ] {
+        let script = format!(
+            "source {}/echolog.bash; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _echolog echolog \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \
+             printf '%s\\n' \"${{COMPREPLY[@]}}\" | sort | xargs",
+            directory.path().display()
+        );
+        run(Command::new("bash").args(["-c", &script]).stdin(Stdio::null())).shows(&format!("{completed}\n"));
+    }
+}
+
+#[test]
+fn zsh_and_fish_take_their_completions() {
+    let (directory, _) = generated("completions");
+    if needs(&["zsh"]) {
+        let file = directory.path().join("_echolog");
+        run(Command::new("zsh").args(["-f", "-n"]).arg(file).stdin(Stdio::null())).shows("");
+    }
+    if needs(&["fish"]) {
+        let script = format!(
+            "source {}/echolog.fish; complete -C 'echolog se' | string split -f 1 \\t",
+            directory.path().display()
+        );
+        let mut fish = Command::new("fish");
+        fish.args(["--no-config", "-c", &script]).env("HOME", directory.path()).stdin(Stdio::null());
+        run(&mut fish).shows("server\n");
+    }
+}
