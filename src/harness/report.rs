@@ -315,7 +315,8 @@ impl Human {
                 style.bold(&name)
             );
             for failure in verdict.failures.iter().take(FAILURES) {
-                text += &self.failure(failure, verdict.sessions > 1);
+                let other = verdict.sessions > 1 || failure.wire.to_string() != verdict.wire;
+                text += &self.failure(failure, other);
             }
             let rest: Vec<&Failure> = verdict.failures.iter().skip(FAILURES).collect();
             if !rest.is_empty() {
@@ -338,9 +339,9 @@ impl Human {
         text
     }
 
-    fn failure(&self, failure: &Failure, one_of_many: bool) -> String {
+    fn failure(&self, failure: &Failure, name_wire: bool) -> String {
         let mut text = String::new();
-        if one_of_many {
+        if name_wire {
             text += &format!("  over {}:\n", failure.wire);
         }
         for flaw in &failure.flaws {

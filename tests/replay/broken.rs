@@ -37,12 +37,11 @@ fn server_is_caught(drive: &str, wire: &str, flaw: &str, outcome: &str, reason: 
 
 #[test]
 fn the_same_programs_without_a_flaw_pass_everything() {
-    for (programs, wires) in [
-        (vec!["--server".to_owned(), server("none")], "direct,drip,lump,shuffle:1,every-split"),
-        (vec!["--client".to_owned(), client("none")], "direct,drip,lump,shuffle:1,every-split"),
-    ] {
-        let programs: Vec<&str> = programs.iter().map(String::as_str).collect();
-        Replay::of(&[SAMPLE, "--wire", wires]).and(&programs).run().ends_with(0).says(" passed");
+    let wires = "direct,drip,lump,shuffle:1,split:to-server:5,split:to-client:9";
+    for [option, program] in
+        [["--server".to_owned(), server("none")], ["--client".to_owned(), client("none")]]
+    {
+        Replay::of(&[SAMPLE, "--wire", wires]).and(&[&option, &program]).run().ends_with(0).says(" passed");
     }
 }
 
@@ -104,8 +103,18 @@ fn a_client_that_prints_the_log_without_reading_it() {
     let read = "left unread what the server had sent: what it shows is not the server's log";
     is_caught("pipe", "drip", &programs, "FAIL", read);
     is_caught("terminal", "lump", &programs, "FAIL", read);
+}
+
+#[test]
+fn a_client_that_takes_any_log_for_the_whole() {
     let whole = "the client ended with exit code 0, as if the log had been whole";
-    is_caught("pipe", "cut:to-client:0:fin", &programs, "FAIL", whole);
+    is_caught("pipe", "cut:to-client:9:fin", &["--client", &client("none")], "FAIL", whole);
+}
+
+#[test]
+fn a_program_that_says_nothing_of_a_cut() {
+    let silent = "the client failed without a line on stderr that begins with \"error: \"";
+    is_caught("pipe", "cut:to-client:9:rst", &["--client", &client("none")], "FAIL", silent);
 }
 
 #[test]
@@ -180,7 +189,8 @@ fn blessing_any_of_them_is_refused_and_changes_nothing() {
         let files = ["sample-session/server.golden", "sample-session/client.golden"];
         fixtures.write(files[0], b"server is using port: [PORT]\n");
         let before = files.map(|file| fixtures.read(file));
-        let arguments = ["--bless", fixtures.path(), "--wire", "direct,lump", "--timeout", "2"];
+        let arguments =
+            ["--bless", fixtures.path(), "--wire", "direct,lump", "--timeout", "2", "--jobs", "6"];
         let ended = Replay::of(&arguments).and(&[option, &program]).run();
         ended
             .ends_with(1)

@@ -33,7 +33,7 @@ fn a_log_gets_a_line_for_each_case_and_no_colour() {
         .ends_with(1)
         .says("pass one-message::script::direct (")
         .says("FAIL quotes-and-backslashes::pipe::direct")
-        .says("- client.golden")
+        .says("quotes-and-backslashes/client.golden +++ what was seen @@")
         .says("not run control-characters::terminal::direct: line 1 has bytes")
         .says("9 cases: 5 passed, 3 failed, 1 not run (8 sessions in ")
         .is_silent_about("\x1b");

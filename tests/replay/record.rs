@@ -9,7 +9,7 @@ use crate::{Fixtures, Replay, Told as _};
 fn recording(fixture: &str) -> Terminal {
     let mut shell = Command::new("sh");
     shell.args(["-c", "stty -g; \"$0\" record \"$1\"; echo exit code $?; stty -g", common::ECHOLOG, fixture]);
-    shell.env("TERM", "xterm");
+    shell.env("TERM", "xterm").env("NO_COLOR", "1");
     Terminal::starting(&shell)
 }
 
