@@ -778,6 +778,22 @@ impl Program {
         Ok(())
     }
 
+    /// Writes `mark` to its terminal behind everything that it has written there so far. When the mark
+    /// stands in the transcript, all of that does, however late the kernel brought it. `false` when there
+    /// is no room for it.
+    pub fn mark_screen(&self, mark: &[u8]) -> anyhow::Result<bool> {
+        let Some(process) = &self.process else { return Ok(false) };
+        let terminal = process.0.get_file_handle()?;
+        let flags = OFlag::O_WRONLY | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        #[expect(unsafe_code, reason = "nix has no function for this ioctl")]
+        // SAFETY: TIOCGPTPEER takes a number, and the file it returns belongs to no one else.
+        let screen = unsafe {
+            let file = libc::ioctl(terminal.as_raw_fd(), libc::TIOCGPTPEER, flags.bits());
+            File::from(OwnedFd::from_raw_fd(Errno::result(file)?))
+        };
+        Ok((&screen).write(mark).is_ok_and(|count| count == mark.len()))
+    }
+
     /// The ports on which it, or what it has started, listens.
     pub fn listens_on(&self) -> anyhow::Result<BTreeSet<u16>> {
         let mut pids = kernel::relatives(self.pid(), &self.tag);

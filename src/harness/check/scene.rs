@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -25,15 +26,16 @@ use crate::harness::program::{
     self, Ending, Errors, Input, Limits, Output, Program, Ready, Spec, Stage, Streams, Template, Values,
 };
 
-/// For how long nothing must have moved before it is taken that nothing will. Programs that sleep until
-/// something comes from outside need none of it; it is for what is on its way to this process.
-const STILL: Duration = Duration::from_millis(250);
+/// For how long nothing must have moved, and nobody must have been seen to run, before it is taken that
+/// nothing will. Programs that sleep until something comes from outside need none of it; it is for what
+/// is on its way to a program through the kernel's own threads.
+const STILL: Calm = Calm { time: Duration::from_millis(150), looks: 50 };
 /// The same before the next line is typed.
-const SETTLED: Duration = Duration::from_millis(15);
+const SETTLED: Calm = Calm { time: Duration::from_millis(1), looks: 2 };
 /// The same at a program that cannot be seen to wait for its terminal.
-const UNSEEN: Duration = Duration::from_millis(120);
+const UNSEEN: Calm = Calm { time: Duration::from_millis(120), looks: 30 };
 /// The same before bytes that were held back go on as one segment.
-const SENT: Duration = Duration::from_millis(3);
+const SENT: Calm = Calm { time: Duration::from_millis(3), looks: 3 };
 /// How long a program that sleeps for times of its own may take to come to its next question.
 const NAP: Duration = Duration::from_secs(2);
 /// How long a program may run on a processor while nothing comes of it.
@@ -58,6 +60,22 @@ pub enum Waited {
     Late,
 }
 
+/// For how long nothing has moved, in time and in looks at it: where this process is not let run, time
+/// goes by in which nothing could have been seen.
+#[derive(Clone, Copy, Debug)]
+struct Calm {
+    time: Duration,
+    looks: u32,
+}
+
+impl Calm {
+    const NONE: Calm = Calm { time: Duration::ZERO, looks: 0 };
+
+    fn reaches(self, other: Calm) -> bool {
+        self.time >= other.time && self.looks >= other.looks
+    }
+}
+
 /// How a program is to be fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyboard {
@@ -74,6 +92,8 @@ pub enum Keyboard {
 #[derive(Debug)]
 pub struct Actor {
     program: Program,
+    /// How often it had been on a processor when a line was last typed.
+    typed_at: Cell<u64>,
     /// What it is called in evidence.
     pub role: &'static str,
 }
@@ -101,6 +121,7 @@ impl Actor {
 
     /// Types a line.
     pub fn type_line(&self, line: &str) {
+        self.typed_at.set(self.program.activity().turns);
         self.program.type_bytes(format!("{line}\n").as_bytes());
     }
 
@@ -228,7 +249,7 @@ impl<'a> Theatre<'a> {
         let streams = Streams { input, ..Streams::TERMINAL };
         let program = Program::start(&spec, values, streams, &self.limits, stage)?;
         program.set_terminal(false, keyboard != Keyboard::LongLines)?;
-        let actor = Actor { program, role };
+        let actor = Actor { program, typed_at: Cell::new(u64::MAX), role };
         for answer in answers {
             let words: Vec<OsString> = answer.fill(values);
             actor.type_line(&words.iter().map(|word| word.to_string_lossy()).collect::<String>());
@@ -261,7 +282,6 @@ struct Look {
     sent: [usize; 2],
     passed: [usize; 2],
     ended: [bool; 2],
-    turns: u64,
 }
 
 impl Scene<'_> {
@@ -365,11 +385,55 @@ impl Scene<'_> {
 
     /// Waits for `met`, or until it can be seen that it will not come.
     pub fn wait(&mut self, mut met: impl FnMut(&Scene) -> bool) -> Result<Waited> {
+        let until = self.stage.now() + self.theatre.patience.get();
+        loop {
+            let waited = self.wait_once(until, &mut met)?;
+            if waited != Waited::Still {
+                return Ok(waited);
+            }
+            // What was shown before all fell asleep may still be on its way here.
+            let before = self.look().0;
+            let marks = self.catch_up()?;
+            if met(self) {
+                return Ok(Waited::Met);
+            }
+            let after = self.look().0;
+            let shown = |at: usize| after.shown[at] == before.shown[at] + marks[at];
+            if shown(0) && shown(1) && after.sent == before.sent && after.ended == before.ended {
+                return Ok(Waited::Still);
+            }
+        }
+    }
+
+    /// Waits until everything that the programs have written to their terminals was seen. How many bytes
+    /// of what is seen are the marks that tell so.
+    fn catch_up(&mut self) -> Result<[usize; 2]> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let mut marks = [0, 0];
+        for (at, actor) in self.actors().enumerate() {
+            // A terminal takes it for the title of a window without a window to it.
+            let mark = format!("\x1b]echolog {}\x07", NUMBER.fetch_add(1, Ordering::Relaxed));
+            let shown = actor.shown();
+            // One that has ended has said its last words; and one without room for more is not at rest.
+            if actor.ending().is_some() || !actor.program.mark_screen(mark.as_bytes())? {
+                continue;
+            }
+            marks[at] = mark.len();
+            let come = |screen: &[u8]| screen.windows(mark.len()).any(|window| window == mark.as_bytes());
+            let seen = actor.program.wait_for(self.stage.now() + NAP, |transcript| {
+                transcript.screen().get(shown..).is_some_and(come).then_some(())
+            });
+            if seen == program::Waited::Stopped {
+                return Err(stopped());
+            }
+        }
+        Ok(marks)
+    }
+
+    fn wait_once(&mut self, until: Duration, mut met: impl FnMut(&Scene) -> bool) -> Result<Waited> {
         let stage = self.stage.clone();
-        let begun = self.look();
-        let (mut last, mut moved, mut came) = (begun.0, stage.now(), begun.0);
-        let mut spent = begun.1.spent;
-        let until = stage.now() + self.theatre.patience.get();
+        let (begun, bodies) = self.look();
+        let (mut last, mut spent, mut calm) = (begun, bodies.spent, Watch::new(&stage));
         let flood = self.flood;
         let waited = stage.watch(until, || {
             let pumped = self.line.pump();
@@ -380,20 +444,20 @@ impl Scene<'_> {
             let grown = |now: [usize; 2], before: [usize; 2]| {
                 now.into_iter().zip(before).any(|(now, before)| now > before.saturating_add(flood))
             };
-            if grown(look.shown, begun.0.shown) || grown(look.sent, begun.0.sent) {
+            if grown(look.shown, begun.shown) || grown(look.sent, begun.sent) {
                 return Some(Waited::Flooded);
             }
             if self.actors().any(|actor| actor.ending() == Some(Ending::Flooded)) {
                 return Some(Waited::Flooded);
             }
-            if pumped || look != last {
-                (last, moved) = (look, stage.now());
+            if look != last {
+                (last, spent) = (look, bodies.spent);
+                calm.disturb();
             }
-            if (look.shown, look.sent, look.ended) != (came.shown, came.sent, came.ended) {
-                (came, spent) = (look, bodies.spent);
+            if pumped || bodies.running || bodies.naps || bodies.unheard || self.line.is_busy() {
+                calm.disturb();
             }
-            let quiet = !bodies.running && !self.line.is_busy() && stage.now() - moved >= STILL;
-            if quiet && !bodies.naps {
+            if calm.look().reaches(STILL) {
                 return Some(Waited::Still);
             }
             (bodies.spent.saturating_sub(spent) >= BUSY).then_some(Waited::Busy)
@@ -410,29 +474,41 @@ impl Scene<'_> {
         }
     }
 
-    /// Waits until the client waits for its keyboard or has ended; whether it came to that.
+    /// Waits until the client waits for its keyboard, with everything seen that it has shown until then,
+    /// or has ended; whether it came to that.
     pub fn settle(&mut self) -> Result<bool> {
-        self.rest(NAP, |bodies, quiet| {
-            !bodies.running && (quiet >= UNSEEN || (quiet >= SETTLED && bodies.at_terminal))
-        })
+        loop {
+            let asks = self.rest(|bodies, calm| {
+                let asks = calm.reaches(SETTLED) && bodies.at_terminal && !bodies.unheard;
+                asks || (calm.reaches(UNSEEN) && !bodies.naps)
+            })?;
+            let turns = |scene: &Scene| scene.client().program.activity().turns;
+            let before = turns(self);
+            self.catch_up()?;
+            // It may have slept for a moment only, on its way to the question.
+            if !asks || turns(self) == before || self.client().ending().is_some() {
+                return Ok(asks);
+            }
+        }
     }
 
     /// Waits until whoever sends has nothing more to send for now.
     pub fn all_sent(&mut self) -> Result<bool> {
-        self.rest(NAP, |bodies, quiet| !bodies.running && quiet >= SENT)
+        self.rest(|bodies, calm| calm.reaches(SENT) && !bodies.unheard)
     }
 
-    fn rest(&mut self, most: Duration, enough: impl Fn(&Bodies, Duration) -> bool) -> Result<bool> {
+    fn rest(&mut self, enough: impl Fn(&Bodies, Calm) -> bool) -> Result<bool> {
         let stage = self.stage.clone();
-        let (mut last, mut moved) = (self.look().0, stage.now());
-        let waited = stage.watch(stage.now() + most, || {
+        let (mut last, mut calm) = (self.look().0, Watch::new(&stage));
+        let waited = stage.watch(stage.now() + NAP, || {
             let pumped = self.line.pump();
             let (look, bodies) = self.look();
-            if pumped || look != last {
-                (last, moved) = (look, stage.now());
+            if pumped || look != last || bodies.running {
+                last = look;
+                calm.disturb();
             }
             let gone = self.client.as_ref().is_some_and(|client| client.ending().is_some());
-            (gone || enough(&bodies, stage.now() - moved)).then_some(())
+            (gone || enough(&bodies, calm.look())).then_some(())
         });
         if waited == program::Waited::Stopped { Err(stopped()) } else { Ok(waited.seen().is_some()) }
     }
@@ -447,12 +523,13 @@ impl Scene<'_> {
                 continue;
             }
             let activity = actor.program.activity();
-            look.turns += activity.turns;
             bodies.running |= activity.running || !actor.program.took_all();
             bodies.naps |= activity.naps;
             bodies.spent += activity.spent;
             // Only the client is ever waited for at its keyboard.
             bodies.at_terminal = activity.at_terminal;
+            // It would have run if the line that was typed had reached it.
+            bodies.unheard |= activity.at_terminal && activity.turns == actor.typed_at.get();
         }
         for (at, flow) in [&self.line.to_server, &self.line.to_client].into_iter().enumerate() {
             look.sent[at] = flow.tape.len();
@@ -502,7 +579,32 @@ struct Bodies {
     running: bool,
     naps: bool,
     at_terminal: bool,
+    /// A line was typed that is still on its way.
+    unheard: bool,
     spent: Duration,
+}
+
+/// Counts the calm.
+struct Watch<'a> {
+    stage: &'a Stage,
+    since: Duration,
+    calm: Calm,
+}
+
+impl<'a> Watch<'a> {
+    fn new(stage: &'a Stage) -> Self {
+        Watch { stage, since: stage.now(), calm: Calm::NONE }
+    }
+
+    fn disturb(&mut self) {
+        (self.since, self.calm) = (self.stage.now(), Calm::NONE);
+    }
+
+    fn look(&mut self) -> Calm {
+        self.calm.looks += 1;
+        self.calm.time = self.stage.now() - self.since;
+        self.calm
+    }
 }
 
 fn stopped() -> anyhow::Error {
