@@ -3,7 +3,7 @@
 //!
 //!     cargo test --test fixtures sample-session::terminal
 //!
-//! What a drive cannot carry is shown as ignored, with the reason.
+//! What a drive cannot carry is shown as ignored, and the reasons stand below.
 
 use std::process::Command;
 
@@ -25,7 +25,23 @@ fn main() {
     let mut cases = listed(&["fixtures", "--wire", WIRES]);
     let drives = ["--wire", MANY, "--drive", DRIVES_FOR_MANY];
     cases.extend(listed(&[&FOR_MANY[..], &drives].concat()));
-    libtest_mimic::run(&arguments, cases.iter().map(trial).collect()).exit();
+    let conclusion = libtest_mimic::run(&arguments, cases.iter().map(trial).collect());
+    if conclusion.num_ignored > 0 && !arguments.list {
+        println!("ignored:");
+        let mut reasons: Vec<String> = cases.iter().filter_map(reason).collect();
+        reasons.dedup();
+        for reason in reasons {
+            println!("    {reason}");
+        }
+        println!();
+    }
+    conclusion.exit();
+}
+
+/// Why a case is ignored, if it is.
+fn reason(case: &Value) -> Option<String> {
+    let why = case["cannot"].as_str()?;
+    Some(format!("{}::{}: {why}", case["fixture"].as_str()?, case["drive"].as_str()?))
 }
 
 fn echolog() -> Command {
@@ -60,14 +76,12 @@ fn trial(case: &Value) -> Trial {
             (Some(0), _) => Ok(()),
             (_, told) => Err(Failed::from(told)),
         }),
-        Some(why) => {
-            let reason = why.to_owned();
+        Some(_) => {
             Trial::test(name, move || match play() {
                 // When it is asked for all the same, it must say itself that there is nothing to play.
                 (Some(2), told) if told.contains("nothing could be played") => Ok(()),
                 (_, told) => Err(Failed::from(told)),
             })
-            .with_kind(reason)
             .with_ignored_flag(true)
         }
     }

@@ -29,21 +29,18 @@ pub fn whole(fixture: &Fixture, played: &Outcome) -> Vec<Flaw> {
     if played.stall.is_some() {
         flaws.retain(|flaw| !matches!(flaw, Flaw::Hung(_)));
     }
-    for (who, run) in runs(played) {
-        if let Ending::Exited(status) = run.ending
-            && status != 0
-            && !flaws.iter().any(|flaw| matches!(flaw, Flaw::DiedAtStart))
-        {
-            flaws.push(Flaw::Status(who, status));
+    // A session that did not come to its end has no log to be judged.
+    let over = flaws.is_empty();
+    flaws.extend(status(Who::Server, &played.server).filter(|_| played.client.is_some()));
+    if let Some(client) = &played.client {
+        if over {
+            flaws.extend(log(&fixture.script.messages, client.transcript.screen()).map(Flaw::Log));
+            flaws.extend(unread(client, played.tape.as_ref()));
         }
-    }
-    let flooded = flaws.iter().any(|flaw| matches!(flaw, Flaw::Flooded(_)));
-    if let Some(client) = &played.client
-        && !flooded
-    {
-        flaws.extend(log(&fixture.script.messages, client.transcript.screen()).map(Flaw::Log));
-        flaws.extend(unread(client, played.tape.as_ref()));
-        flaws.extend(screens(fixture, played));
+        flaws.extend(status(Who::Client, client));
+        if !flaws.iter().any(|flaw| matches!(flaw, Flaw::Flooded(_))) {
+            flaws.extend(screens(fixture, played));
+        }
     }
     flaws.extend(left_behind(played));
     flaws
@@ -198,6 +195,13 @@ fn left_behind(played: &Outcome) -> Vec<Flaw> {
 fn unread(client: &Run, tape: Option<&Tape>) -> Option<Flaw> {
     let refused = tape.is_some_and(|tape| tape.refused[Direction::ToClient as usize]);
     (client.ending.is_success() && refused).then_some(Flaw::Unread)
+}
+
+fn status(who: Who, run: &Run) -> Option<Flaw> {
+    match run.ending {
+        Ending::Exited(status) if status != 0 => Some(Flaw::Status(who, status)),
+        _ => None,
+    }
 }
 
 fn says_error(run: &Run) -> bool {

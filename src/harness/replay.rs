@@ -538,8 +538,8 @@ pub enum BlessResult {
     Same,
     /// They were rewritten: each file with what has changed in it.
     Written(Vec<(PathBuf, Difference)>),
-    /// Nothing was written, since this session is not sound.
-    Unsound(Box<Verdict>),
+    /// Nothing was written, since these sessions, as their verdicts have told, are not sound.
+    Unsound(Vec<String>),
     /// Nothing was written, since these two sessions showed different screens.
     Disagree([String; 2], Difference),
     /// Nothing was written, since a placeholder is written out on a screen that was seen.
@@ -584,10 +584,10 @@ impl Replay {
 
 fn bless_one(fixture: &Fixture, verdicts: &[&Verdict]) -> Result<BlessResult> {
     let sound = |failure: &Failure| failure.flaws.iter().all(super::verdict::Flaw::is_screen);
-    if let Some(unsound) = verdicts.iter().find(|verdict| !verdict.failures.iter().all(sound)) {
-        let mut unsound = (*unsound).clone();
-        unsound.failures.retain(|failure| !sound(failure));
-        return Ok(BlessResult::Unsound(Box::new(unsound)));
+    let unsound = verdicts.iter().filter(|verdict| !verdict.failures.iter().all(sound));
+    let unsound: Vec<String> = unsound.map(|verdict| verdict.case()).collect();
+    if !unsound.is_empty() {
+        return Ok(BlessResult::Unsound(unsound));
     }
     let stopped = verdicts.iter().any(|verdict| verdict.not_run == Some(NotRun::Stopped));
     let sessions: Vec<(String, &Outcome)> = verdicts

@@ -532,7 +532,7 @@ fn two_columns_of(server: &Run, client: Option<&Run>, style: Style) -> String {
         row("server", "client", &bold) + &row(&"-".repeat(COLUMN), &"-".repeat(COLUMN), &str::to_owned);
     for (_, who, stream, line) in &lines {
         let paint = |text: &str| if *stream == Stream::Errors { style.red(text) } else { text.to_owned() };
-        for part in wrap(line, COLUMN) {
+        for part in hanging(line, COLUMN) {
             text += &match who {
                 Who::Server => row(&part, "", &paint),
                 Who::Client => row("", &part, &paint),
@@ -630,6 +630,18 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
             return lines;
         }
     }
+}
+
+/// `text` in lines of at most `columns`, those that follow the first indented.
+fn hanging(text: &str, columns: usize) -> Vec<String> {
+    const INDENT: &str = "  ";
+    let first = wrap(text, columns).swap_remove(0);
+    let rest = text[first.len()..].trim_start();
+    let mut lines = vec![first];
+    if !rest.is_empty() {
+        lines.extend(wrap(rest, columns - INDENT.len()).iter().map(|line| format!("{INDENT}{line}")));
+    }
+    lines
 }
 
 fn width(text: &str) -> usize {
@@ -735,7 +747,10 @@ pub fn blessed(all: &[Blessed]) -> Result<bool> {
     let mut done = true;
     for Blessed { fixture, result, .. } in all {
         let name = safe::show(fixture.as_bytes());
-        let refused = |why: &str| format!("{} {name}: {why}\n", style.red(&style.bold("REFUSED")));
+        let refused = |why: &str| {
+            let text = wrapped("", &format!("REFUSED {name}: {why}"));
+            text.replacen("REFUSED", &style.red(&style.bold("REFUSED")), 1)
+        };
         match result {
             BlessResult::Same => text += &format!("same    {name}\n"),
             BlessResult::Written(changes) => {
@@ -749,12 +764,9 @@ pub fn blessed(all: &[Blessed]) -> Result<bool> {
                     );
                 }
             }
-            BlessResult::Unsound(verdict) => {
-                text += &refused("the session itself is not sound; nothing was written");
-                let human = Human { style, lines: false };
-                let mut verdict = verdict.clone();
-                verdict.played.clear();
-                text += &human.verdict(&verdict);
+            BlessResult::Unsound(sessions) => {
+                let sessions = sessions.join(", ");
+                text += &refused(&format!("not sound, as told above: {sessions}; nothing was written"));
             }
             BlessResult::Disagree([one, other], difference) => {
                 text += &refused("its sessions show different screens; nothing was written");
@@ -1026,6 +1038,14 @@ mod tests {
         assert_eq!(wrap("日本語", 4), ["日本", "語"]);
         assert_eq!(wrap("e\u{301}e\u{301}e\u{301}", 2), ["e\u{301}e\u{301}", "e\u{301}"]);
         assert_eq!(wrap("日", 1), ["日"]);
+    }
+
+    #[test]
+    fn a_line_that_goes_on_below_is_indented_there() {
+        assert_eq!(hanging("one two three four", 9), ["one two", "  three", "  four"]);
+        assert_eq!(hanging("short", 9), ["short"]);
+        assert_eq!(hanging("", 9), [""]);
+        assert_eq!(hanging("0123456789abcdef", 9), ["012345678", "  9abcdef"]);
     }
 
     #[test]

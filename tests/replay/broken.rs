@@ -194,7 +194,8 @@ fn blessing_any_of_them_is_refused_and_changes_nothing() {
         let ended = Replay::of(&arguments).and(&[option, &program]).run();
         ended
             .ends_with(1)
-            .says("REFUSED sample-session: the session itself is not sound; nothing was written");
+            .says("REFUSED sample-session: not sound, as told above: ")
+            .says("nothing was written");
         assert_eq!(files.map(|file| fixtures.read(file)), before, "{program}\n{ended}");
     }
 }

@@ -204,7 +204,7 @@ fn a_session_is_shown_as_two_columns_in_time_order() {
         "client has connected to the server!",
         "server received message: \"This is my",
         "server received message: \"And this is",
-        "the client has informed the server",
+        // Which of the two then speaks first, the programs decide.
         "client received message log:",
         "(ended with exit code 0 after ",
     ];
