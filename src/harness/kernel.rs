@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,8 +20,9 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType
 pub struct Activity {
     /// A thread of them runs, or could at once.
     pub running: bool,
-    /// A thread of them waits for its terminal: in read(2) on it, or in poll(2), select(2) or
-    /// `epoll_wait(2)` with it among the files waited for.
+    /// A thread of them waits for its terminal, and has done what it does with the line that was typed
+    /// last: it is in read(2) on it, or in poll(2), select(2) or `epoll_wait(2)` with it among the files
+    /// waited for, and it has run since that line was typed.
     pub at_terminal: bool,
     /// How often their threads were put on a processor so far: when two looks give the same number,
     /// none ran in between.
@@ -37,12 +39,15 @@ pub struct Session {
     leader: i32,
     members: Vec<i32>,
     last_pid: i32,
+    /// The turns of the threads that waited for the terminal when a line was typed at it. The line is on
+    /// its way to them until they have had another.
+    typed_at: Option<u64>,
 }
 
 impl Session {
     /// The session that the process `leader` leads.
     pub fn of(leader: i32) -> Session {
-        Session { leader, members: vec![leader], last_pid: leader }
+        Session { leader, members: vec![leader], last_pid: leader, typed_at: None }
     }
 
     /// What its processes are doing.
@@ -58,22 +63,48 @@ impl Session {
             self.last_pid = last_pid;
         }
         let mut activity = Activity::default();
+        let mut waiting = None;
         for &pid in &self.members {
-            look_at(pid, &mut activity);
+            look_at(pid, &mut activity, &mut waiting);
+        }
+        activity.at_terminal = waiting.is_some();
+        if waiting.is_some() && waiting == self.typed_at {
+            (activity.at_terminal, activity.running) = (false, true);
+        } else {
+            self.typed_at = None;
         }
         activity
     }
+
+    /// To be called right before a line is typed: a terminal shows a line before it hands it over, so
+    /// that neither its echo nor a thread that waits for the terminal tells that the line has come to it.
+    pub fn will_be_typed_at(&mut self) {
+        self.typed_at = None;
+        let mut waiting = None;
+        for &pid in &self.members {
+            look_at(pid, &mut Activity::default(), &mut waiting);
+        }
+        self.typed_at = waiting;
+    }
 }
 
-fn look_at(pid: i32, activity: &mut Activity) {
+/// Adds what the threads of `pid` are doing to `activity`, and the turns of those that wait for the
+/// terminal to `waiting`.
+fn look_at(pid: i32, activity: &mut Activity, waiting: &mut Option<u64>) {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
     for thread in threads.flatten() {
         let thread = thread.path();
-        let Ok(turns) = fs::read_to_string(thread.join("schedstat")) else { continue };
-        let mut numbers = turns.split_ascii_whitespace().map(|n| n.parse().unwrap_or(0));
-        activity.spent += Duration::from_nanos(numbers.next().unwrap_or(0));
-        activity.turns += numbers.nth(1).unwrap_or(0);
-        match fs::read_to_string(thread.join("syscall")) {
+        let Some((turns, spent)) = turns(&thread) else { continue };
+        activity.spent += spent;
+        activity.turns += turns;
+        let call = fs::read_to_string(thread.join("syscall"));
+        if self::turns(&thread).is_none_or(|(now, _)| now != turns) {
+            // It ran while we looked.
+            activity.running = true;
+            continue;
+        }
+        let mut waits = || *waiting = Some(waiting.unwrap_or(0) + turns);
+        match call {
             Ok(call) if call.starts_with("running") => {
                 // A process that has ended and was not waited for yet is not running.
                 if stat(pid).is_some_and(|stat| !stat.ended) {
@@ -81,16 +112,36 @@ fn look_at(pid: i32, activity: &mut Activity) {
                 }
             }
             Ok(call) => {
-                activity.at_terminal |= waits_for_terminal(pid, &call).unwrap_or(false);
+                if waits_for_terminal(pid, &call).unwrap_or(false) {
+                    waits();
+                }
                 activity.naps |= naps(&call).unwrap_or(false);
             }
             // Where the kernel does not tell the call, a thread that sleeps may be waiting for anything.
             Err(_) => match stat(pid) {
                 Some(stat) if stat.ended => {}
-                Some(stat) if stat.sleeps => activity.at_terminal = true,
+                Some(stat) if stat.sleeps => waits(),
                 Some(_) => activity.running = true,
                 None => {}
             },
+        }
+    }
+}
+
+/// How often a thread was put on a processor, and for how long altogether.
+fn turns(thread: &Path) -> Option<(u64, Duration)> {
+    // Time spent, time waited for it (both in nanoseconds), turns.
+    let text = fs::read_to_string(thread.join("schedstat")).ok();
+    let mut numbers =
+        text.iter().flat_map(|text| text.split_ascii_whitespace()).map(|n| n.parse().unwrap_or(0));
+    let spent = Duration::from_nanos(numbers.next().unwrap_or(0));
+    match numbers.nth(1) {
+        Some(turns) if turns > 0 => Some((turns, spent)),
+        // Not every kernel counts them there; how often it gave the processor up says the same.
+        _ => {
+            let status = fs::read_to_string(thread.join("status")).ok()?;
+            let switches = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
+            Some((switches.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum(), spent))
         }
     }
 }

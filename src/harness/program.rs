@@ -803,6 +803,9 @@ impl Program {
 
     /// Types `bytes` at it, or feeds them to its standard input. Does not wait until it takes them.
     pub fn type_bytes(&self, bytes: &[u8]) {
+        if self.input == Input::Terminal && bytes.contains(&b'\n') {
+            lock(&self.session).will_be_typed_at();
+        }
         let mut state = lock(&self.shared.state);
         state.transcript.push(self.stage.now(), Stream::Typed, bytes);
         self.feed(state, bytes);
@@ -894,6 +897,11 @@ impl Program {
             let since = *since.get_or_insert_with(Instant::now);
             (!activity.running || since.elapsed() > GRACE).then_some(true)
         })
+    }
+
+    /// The stage it plays on.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
     }
 
     /// Its process id.
