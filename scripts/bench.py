@@ -196,6 +196,86 @@ class Bench:
             client.read_until(b"client received message log:")
         return times
 
+    # ----------------------------------------------------------------------------- the harness
+
+    def fixture(self, name, messages):
+        """A fixture of `messages` with the goldens that a sound pair gives."""
+        folder = self.file(name)
+        os.makedirs(folder)
+        server = ["server is at address: [SERVER_ADDRESS]", "server is using port: [PORT]",
+                  "server connected to client at address: [CLIENT_ADDRESS]"]
+        server += [f'server received message: "{message}"' for message in messages]
+        server += ["the client has informed the server that it is quitting"]
+        client = ["client has connected to the server!"]
+        for message in messages:
+            client += [f"enter a message to send to server: {message}", f'client sending message: "{message}"']
+        client += ["enter a message to send to server: quit", "client informing server that it is quitting.",
+                   "client received message log:", *messages]
+        for file, lines in {"messages.txt": [*messages, "quit"], "server.golden": server,
+                            "client.golden": client}.items():
+            with open(os.path.join(folder, file), "w") as out:
+                out.write("\n".join(lines) + "\n")
+        return folder
+
+    def drive(self):
+        """Messages typed at a terminal, each when the server has shown the one before, a second."""
+        count = self.options.exchanges
+        fixture = self.fixture("lockstep", [f"message {number}" for number in range(count)])
+
+        def exchanges(count, *command):
+            """Exchanges a second, starting and ending included."""
+            port = str(self.port())
+            command = [word.replace("{port}", port).replace("{count}", str(count)) for word in command]
+            begun = time.perf_counter()
+            self.quietly(*command)
+            return count / (time.perf_counter() - begun)
+
+        pexpect = PYTHON + [HERE + "/peers/lockstep.py", "{port}", "{count}"]
+        contenders = {"echolog": lambda: exchanges(
+            count, ECHOLOG, "replay", fixture, "--drive", "terminal", "--wire", "direct", "--timeout", "120")}
+        if subprocess.run(PYTHON + ["-c", "import pexpect"], stderr=subprocess.DEVNULL).returncode == 0:
+            contenders["pexpect"] = lambda: exchanges(min(count, 60), *pexpect)
+            contenders["pexpect, its delay turned off"] = lambda: exchanges(count, *pexpect, "no-delay")
+        if shutil.which("expect"):
+            tcl = ["expect", HERE + "/peers/lockstep.exp", "{port}", "{count}"]
+            contenders["Tcl expect"] = lambda: exchanges(count, *tcl)
+        rates = self.in_turns(contenders)
+        ours = rates.pop("echolog")
+        for name, rate in rates.items():
+            self.row(f"{count:,} exchanges in lockstep at a terminal", f"{ours:,.0f} a second",
+                     f"{name} {rate:,.0f} a second", f"{ours / rate:.1f} times faster")
+
+    def replay(self):
+        """A short fixture many times, two at a time, against a shell loop that judges nothing."""
+        count = self.options.sessions
+        sample = os.path.join(os.path.dirname(HERE), "fixtures", "sample-session")
+        many = self.file("many")
+        for number in range(count):
+            shutil.copytree(sample, os.path.join(many, f"{number:04}"))
+        script = os.path.join(sample, "messages.txt")
+
+        def run(*command):
+            begun = time.perf_counter()
+            self.quietly(*command)
+            return time.perf_counter() - begun
+
+        times = self.in_turns({
+            "echolog": lambda: run(ECHOLOG, "replay", many, "--drive", "script", "--wire", "direct", "--jobs", "2"),
+            "shell": lambda: run(HERE + "/peers/shell_loop.sh", script, str(count)),
+        })
+        self.row(f"{count} short sessions, two at a time", seconds(times["echolog"]),
+                 f"bare shell loop {seconds(times['shell'])}", f"{times['echolog'] / times['shell']:.2f} times as long")
+
+    @staticmethod
+    def quietly(*command):
+        """Runs `command`, which must succeed, and shows what it said only if it does not."""
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=DEADLINE, check=False)
+        if done.returncode != 0:
+            sys.exit(f"error: {' '.join(command)} ended with {done.returncode}\n{done.stdout}")
+
+    # --------------------------------------------------------------------------- all of the program
+
     def startup(self):
         """From asking for a process to its end."""
         def run(*command):
@@ -281,19 +361,22 @@ def machine():
 
 
 def main():
-    parts = ["pair", "growth", "memory", "typed", "startup", "build"]
+    parts = ["pair", "growth", "memory", "typed", "drive", "replay", "startup", "build"]
     parser = argparse.ArgumentParser(prog="scripts/bench.sh", description=__doc__.split("\n")[0])
     parser.add_argument("--messages", type=int, default=5_000_000, help="of the large session (%(default)s)")
     parser.add_argument("--largest", type=int, default=10_000_000,
                         help="session that the time per message is taken of (%(default)s)")
     parser.add_argument("--log-mib", type=int, default=1024, help="log that memory is taken with (%(default)s)")
     parser.add_argument("--typed", type=int, default=1000, help="messages typed (%(default)s)")
+    parser.add_argument("--exchanges", type=int, default=2000, help="at a terminal, in lockstep (%(default)s)")
+    parser.add_argument("--sessions", type=int, default=300, help="that are replayed (%(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="of everything that is timed (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of: {', '.join(parts)}")
     options = parser.parse_args()
     if options.quick:
         options.messages, options.largest, options.log_mib, options.typed = 200_000, 100_000, 64, 100
+        options.exchanges, options.sessions = 200, 40
     unknown = set(options.parts) - set(parts)
     if unknown:
         parser.error(f"there is no part {unknown.pop()}; there are {', '.join(parts)}")
