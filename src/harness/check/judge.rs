@@ -1367,6 +1367,8 @@ fn listen(address: SocketAddr) -> Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // Remains of an earlier session do not count; whoever else would listen there is refused all the same.
+    socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(1)?;
     Ok(socket)

@@ -44,12 +44,14 @@ pub struct Flow {
     pub mode: Mode,
     /// How it ended, if it did.
     pub end: Option<End>,
+    /// Whether its end is not to be passed on for now.
+    pub keep_end: bool,
     end_passed: bool,
 }
 
 impl Flow {
     fn new() -> Self {
-        Flow { tape: Vec::new(), passed: 0, mode: Mode::Open, end: None, end_passed: false }
+        Flow { tape: Vec::new(), passed: 0, mode: Mode::Open, end: None, keep_end: false, end_passed: false }
     }
 
     /// Reads what `from` has; whether there was anything.
@@ -88,7 +90,8 @@ impl Flow {
             }
             any = true;
         }
-        if self.mode != Mode::Held && self.passed == self.tape.len() && !self.end_passed {
+        let may_end = self.mode != Mode::Held && !self.keep_end && !self.end_passed;
+        if may_end && self.passed == self.tape.len() {
             if let Some(end) = self.end {
                 self.end_passed = true;
                 any = true;

@@ -23,7 +23,7 @@ use super::profile::Submission;
 use crate::harness::kernel::Sockets;
 use crate::harness::port::Port;
 use crate::harness::program::{
-    self, Ending, Errors, Input, Limits, Output, Program, Ready, Spec, Stage, Streams, Template, Values,
+    self, Ending, Input, Limits, Program, Ready, Spec, Stage, Streams, Template, Values,
 };
 
 /// For how long nothing must have moved, and nobody must have been seen to run, before it is taken that
@@ -42,6 +42,8 @@ const NAP: Duration = Duration::from_secs(2);
 const BUSY: Duration = Duration::from_secs(2);
 /// What patience shrinks to with a submission that has used it up again and again.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+/// For how long the kernel remembers a closed connection (`TCP_TIMEWAIT_LEN`), and some more.
+const FORGOTTEN: Duration = Duration::from_secs(65);
 /// How much a program may show when hardly anything is asked of it.
 const FLOOD: usize = 256 << 10;
 
@@ -185,13 +187,13 @@ impl<'a> Theatre<'a> {
             env: vec![("ECHOLOG_BUILD".into(), command.into())],
             ready: Ready::Listening,
         };
-        let streams = Streams { input: Input::Nothing, output: Output::Terminal, errors: Errors::Terminal };
+        let streams = Streams { input: Input::Nothing, ..Streams::TERMINAL };
         let limits = Limits { time, address_space: None, cpu: None, ..self.limits.clone() };
         let stage = Stage::set();
         let program = Program::start(&spec, &Values::default(), streams, &limits, &stage)?;
         let ended = program.wait_end(stage.now() + time).seen();
-        let screen = program.view(|transcript| super::facts::tail(transcript.screen(), 300));
-        program.finish();
+        let run = program.finish();
+        let screen = super::facts::tail(run.transcript.screen(), 300);
         match ended {
             Some(Ending::Exited(0)) => Ok(()),
             _ if program::stopped() => Err(stopped()),
@@ -209,16 +211,34 @@ impl<'a> Theatre<'a> {
     /// A scene with nobody in it yet.
     pub fn scene(&self) -> Result<Scene<'_>> {
         let port = if self.fixed.is_some() { None } else { Some(Port::free()?) };
+        if let Some(port) = &self.fixed {
+            self.wait_until_forgotten(port.number())?;
+        }
         Ok(Scene {
             theatre: self,
             stage: Stage::set(),
             own_port: port,
-            line: Line::open()?,
+            line: {
+                let mut line = Line::open()?;
+                line.to_server.keep_end = self.fixed.is_some();
+                line
+            },
             server: None,
             client: None,
             folders: Vec::new(),
             flood: FLOOD,
         })
+    }
+
+    /// Waits until no closed connection keeps the port from a server that cannot share it. Scenes are
+    /// played so that there is none; the one that is about just this leaves one, for a minute.
+    fn wait_until_forgotten(&self, port: u16) -> Result<()> {
+        let stage = Stage::set();
+        let gone = || self.sockets.winding_down(port).map_or(Some(()), |there| (!there).then_some(()));
+        match stage.watch(stage.now() + FORGOTTEN, gone) {
+            program::Waited::Stopped => Err(stopped()),
+            _ => Ok(()),
+        }
     }
 
     fn start(
@@ -457,7 +477,13 @@ impl Scene<'_> {
             if pumped || bodies.running || bodies.naps || bodies.unheard || self.line.is_busy() {
                 calm.disturb();
             }
-            if calm.look().reaches(STILL) {
+            let calmness = calm.look();
+            if self.theatre.fixed.is_some() {
+                // The one that closes last is not left behind with the port.
+                let server_ended = self.server.as_ref().is_none_or(|server| server.ending().is_some());
+                self.line.to_server.keep_end = server_ended || !calmness.reaches(UNSEEN);
+            }
+            if calmness.reaches(STILL) {
                 return Some(Waited::Still);
             }
             (bodies.spent.saturating_sub(spent) >= BUSY).then_some(Waited::Busy)

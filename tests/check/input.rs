@@ -1,0 +1,149 @@
+//! Mistakes in how `echolog check` is called, and in what it is pointed at.
+
+use std::fs;
+use std::process::Command;
+
+use crate::common::{self, ECHOLOG, Running};
+use crate::{Checked, Dir, PROFILE, corpus, sound};
+
+#[test]
+fn a_directory_without_a_profile_is_an_error_that_says_how_to_make_one() {
+    let dir = Dir::with(&[]);
+    let path = dir.path();
+    Checked::with(&[path]).complains(&format!(
+        "error: cannot read {path}/echolog.toml: No such file or directory\n\
+         hint: echolog check --init {path} writes a first draft of it\n"
+    ));
+}
+
+#[test]
+fn a_profile_that_is_wrong_is_named_with_its_line() {
+    let dir = Dir::with(&[("echolog.toml", "server = \"x\"\nclient = \"y\"\nprot = 1\n")]);
+    let path = dir.path();
+    Checked::with(&[path]).complains(&format!(
+        "error: {path}/echolog.toml, line 3: unknown field `prot`, expected one of `build`, `server`, `client`, \
+         `server-answers`, `client-answers`, `port`\n"
+    ));
+}
+
+#[test]
+fn an_unknown_requirement_a_bad_shard_and_half_a_pair_are_usage_errors() {
+    for (args, says) in [
+        (&["--only", "R14"][..], "no such requirement: R14"),
+        (&["--shard", "3/2"], "a part and how many there are is needed"),
+        (&["--server", "x {port}"], "--client"),
+        (&["--jobs", "0"], "a number from 1 to 1024 is needed"),
+        (&["--init"], "--init <DIR>"),
+        (&["--format", "xml"], "gradescope"),
+    ] {
+        let checked = Checked::with(args);
+        checked.ends_with(2);
+        assert!(checked.out.is_empty() && checked.err.contains(says), "{args:?}: {checked}");
+    }
+}
+
+#[test]
+fn an_empty_part_of_the_submissions_is_an_error_and_not_a_success() {
+    Checked::with(&[&corpus("sound-newline"), "--shard", "2/2"])
+        .complains("error: no submission is in this part\n");
+}
+
+#[test]
+fn points_that_are_wrong_are_named() {
+    for (text, says) in [
+        ("S1 = -1\n", "S1 needs a number of points, 0 or more"),
+        ("S1 = \"many\"\n", "S1 needs a number of points, 0 or more"),
+        ("Q1 = 1\n", "no such requirement: Q1 (there are S1 to S5, C1 to C5, R1 to R13)"),
+    ] {
+        let dir = Dir::with(&[("points.toml", text)]);
+        let file = dir.file("points.toml");
+        let file = file.to_str().expect("UTF-8");
+        Checked::with(&["--points", file]).complains(&format!("error: {file}: {says}\n"));
+    }
+}
+
+#[test]
+fn a_results_json_is_for_one_submission() {
+    Checked::with(&[&corpus("sound-newline"), &corpus("sound-keyboard"), "--format", "gradescope"])
+        .complains("error: a results.json is for one submission\n");
+}
+
+#[test]
+fn a_build_that_fails_and_a_command_that_is_not_there_are_told_of_the_one_submission() {
+    if !common::needs(&["python3"]) {
+        return;
+    }
+    let broken =
+        Dir::with(&[("echolog.toml", &format!("build = \"echo no such thing; exit 3\"\n{PROFILE}"))]);
+    let checked = Checked::with(&[broken.path()]);
+    assert_eq!((checked.code, checked.err.as_str()), (Some(2), ""), "{checked}");
+    checked.says("nothing could be run: the build failed with status 3: no such thing");
+
+    let absent =
+        Dir::with(&[("echolog.toml", "server = \"./server {port}\"\nclient = \"./client {host}\"\n")]);
+    // Another one is judged all the same.
+    let checked = Checked::with(&[absent.path(), &corpus("sound-newline"), "--only", "S1"]);
+    checked
+        .ends_with(1)
+        .says("nothing could be run: client: cannot execute")
+        .says("1 of 2 pass, 1 could not be run");
+}
+
+#[test]
+fn a_first_draft_is_written_once_and_works() {
+    if !common::needs(&["python3"]) {
+        return;
+    }
+    let dir = Dir::with(&[("server.py", &sound("server.py")), ("client.py", &sound("client.py"))]);
+    let path = dir.path();
+    let written = Checked::with(&["--init", path]);
+    assert_eq!(written.code, Some(0), "{written}");
+    assert_eq!(
+        (written.out.as_str(), written.err),
+        ("", format!("wrote {path}/echolog.toml; look whether the guesses are right\n"))
+    );
+    Checked::with(&[path, "--only", "S1,C1"]).ends_with(0);
+    let before = fs::read(dir.file("echolog.toml")).expect("it was written");
+    Checked::with(&["--init", path]).complains(&format!("error: {path}/echolog.toml is there already\n"));
+    assert_eq!(fs::read(dir.file("echolog.toml")).expect("it is still there"), before);
+}
+
+#[test]
+fn a_draft_for_files_that_say_nothing_names_what_is_missing() {
+    let dir = Dir::with(&[("notes.txt", "hello")]);
+    let path = dir.path();
+    let written = Checked::with(&["--init", path]);
+    assert_eq!(
+        written.err,
+        format!("wrote {path}/echolog.toml; no server and no client was found, fill it in\n")
+    );
+    Checked::with(&["--init", &format!("{path}/nowhere")])
+        .complains(&format!("error: cannot read {path}/nowhere: No such file or directory\n"));
+}
+
+#[test]
+fn an_interrupt_stops_it_at_once_and_leaves_nothing_running() {
+    if !common::needs(&["python3"]) {
+        return;
+    }
+    let mark = format!("interrupted-{}", std::process::id());
+    let server = format!("import os\nos.environ['X'] = ''\n# {mark}\n{}", "while True:\n    pass\n");
+    let dir = Dir::with(&[("server.py", &server), ("client.py", "input()\n"), ("echolog.toml", PROFILE)]);
+    let running = Running::start(Command::new(ECHOLOG).env("MARK", &mark).args(["check", dir.path()]));
+    let of_it = |pid: &std::path::Path| {
+        let environment = fs::read(pid.join("environ")).unwrap_or_default();
+        environment.windows(mark.len()).any(|window| window == mark.as_bytes())
+            && fs::read(pid.join("cmdline"))
+                .is_ok_and(|line| line.windows(9).any(|window| window == b"server.py"))
+    };
+    let any = || fs::read_dir("/proc").expect("proc").flatten().any(|process| of_it(&process.path()));
+    let begun = std::time::Instant::now();
+    while !any() {
+        assert!(begun.elapsed() < common::DEADLINE, "the server was never started");
+    }
+    let pid = nix::unistd::Pid::from_raw(running.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it can be interrupted");
+    let ended = running.ends();
+    assert_eq!(ended.status.code(), Some(1), "{ended}");
+    assert!(!any(), "a server is left");
+}
