@@ -4,6 +4,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener};
+use std::time::Duration;
+
+use socket2::SockRef;
 
 use super::host::{self, Ports};
 use super::input::Input;
@@ -79,6 +82,8 @@ fn accept(listener: &TcpListener, allow: &[IpAddr]) -> Result<(Link, IpAddr), Fa
             return Ok((Link::new(stream).map_err(cannot)?, from));
         }
         fault::note(&format!("refused a connection from {from}: --allow does not name it"));
+        // By a reset: to a client that quits at once, an orderly end would look like an empty log.
+        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     }
 }
 
