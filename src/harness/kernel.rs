@@ -1,6 +1,6 @@
 //! What the kernel knows of processes and sockets, so that nothing here has to be guessed from pauses.
 //!
-//! Nothing in it changes anything. Linux only: `/proc` (proc(5)) and `sock_diag` (sock_diag(7)).
+//! Nothing in it changes anything. Linux only: `/proc` (proc(5)) and `sock_diag(7)`.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -496,10 +496,9 @@ impl Stage {
                 .wait_timeout_while(times, timeout, |times| *times == heard)
                 .unwrap_or_else(PoisonError::into_inner);
             drop(times);
-            pause = pause.map(|pause| match result.timed_out() {
-                true => (pause * 2).min(LOOKS.1),
-                false => LOOKS.0,
-            });
+            let longer =
+                |pause: Duration| if result.timed_out() { (pause * 2).min(LOOKS.1) } else { LOOKS.0 };
+            pause = pause.map(longer);
         }
     }
 }
@@ -631,16 +630,29 @@ struct State {
     closing: bool,
     /// The process's end, and when.
     exited: Option<(WaitStatus, Duration)>,
-    flooded: bool,
-    /// Whether its time was up before it ended.
-    late: bool,
-    /// Whether every stream of its output has come to its end.
-    drained: bool,
-    /// Whether all that it will show was seen: its output has come to its end, or it has ended a
-    /// while ago and something that it left behind keeps its output open.
-    silent: bool,
+    /// What it had too much of, before it ended.
+    exceeded: Option<Exceeded>,
+    output: Shown,
     /// Whether the pump is to leave things as they are and end.
     leave: bool,
+}
+
+/// What a program had too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exceeded {
+    Output,
+    Time,
+}
+
+/// How far a program's output has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// There may be more.
+    Coming,
+    /// It has ended a while ago, but something that it left behind keeps its output open.
+    Quiet,
+    /// Every stream has come to its end.
+    All,
 }
 
 impl State {
@@ -729,10 +741,8 @@ impl Program {
                 pending: VecDeque::new(),
                 closing: false,
                 exited: None,
-                flooded: false,
-                late: false,
-                drained: false,
-                silent: false,
+                exceeded: None,
+                output: Shown::Coming,
                 leave: false,
             }),
             wake: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
@@ -838,7 +848,7 @@ impl Program {
     pub fn ending(&self) -> Option<Ending> {
         let state = lock(&self.shared.state);
         match state.exited {
-            _ if state.flooded => Some(Ending::Flooded),
+            _ if state.exceeded == Some(Exceeded::Output) => Some(Ending::Flooded),
             Some((WaitStatus::Exited(_, status), _)) => Some(Ending::Exited(status)),
             Some((WaitStatus::Signaled(_, signal, _), _)) => Some(Ending::Signalled(signal)),
             Some(_) | None => None,
@@ -854,7 +864,7 @@ impl Program {
     ) -> Waited<Option<T>> {
         self.stage.wait(until, || {
             // In this order, or its last words could be missed.
-            let over = lock(&self.shared.state).silent;
+            let over = lock(&self.shared.state).output != Shown::Coming;
             match self.view(&mut look) {
                 Some(seen) => Some(Some(seen)),
                 None if over => Some(None),
@@ -913,15 +923,15 @@ impl Program {
     /// from here on.
     pub fn time_up(&self) {
         let mut state = lock(&self.shared.state);
-        if state.exited.is_none() && !state.flooded {
-            state.late = true;
+        if state.exited.is_none() && state.exceeded.is_none() {
+            state.exceeded = Some(Exceeded::Time);
             let _ = killpg(self.pid, Signal::SIGTERM);
         }
     }
 
     /// Ends it, if it has not ended, and everything that it left behind.
     pub fn finish(mut self) -> Run {
-        let late = lock(&self.shared.state).late;
+        let late = lock(&self.shared.state).exceeded == Some(Exceeded::Time);
         let ending = match self.ending() {
             _ if late => self.end(),
             Some(ending) => ending,
@@ -937,7 +947,7 @@ impl Program {
         }
         let by_itself = matches!(ending, Ending::Exited(_) | Ending::Signalled(_));
         let survivors = self.clear(if by_itself { AFTERLIFE } else { Duration::ZERO });
-        self.stage_wait(PATIENCE, |state| state.drained.then_some(()));
+        self.stage_wait(PATIENCE, |state| (state.output == Shown::All).then_some(()));
         self.leave();
         let mut state = lock(&self.shared.state);
         Run {
@@ -1068,7 +1078,7 @@ impl Pump {
             let input = {
                 let mut state = lock(&self.shared.state);
                 state.feed();
-                if state.leave || (state.drained && state.exited.is_some()) {
+                if state.leave || (state.output == Shown::All && state.exited.is_some()) {
                     return;
                 }
                 state.input.clone().filter(|_| !state.pending.is_empty())
@@ -1080,7 +1090,7 @@ impl Pump {
             match poll(&mut files, silence) {
                 Ok(0) => {
                     silence = PollTimeout::NONE;
-                    lock(&self.shared.state).silent = true;
+                    lock(&self.shared.state).output = Shown::Quiet;
                     self.stage.ring();
                 }
                 Ok(_) | Err(Errno::EINTR) => {}
@@ -1120,13 +1130,12 @@ impl Pump {
                 }
             });
             if shown > self.limit {
-                lock(&self.shared.state).flooded = true;
+                lock(&self.shared.state).exceeded.get_or_insert(Exceeded::Output);
                 let _ = killpg(self.pid, Signal::SIGKILL);
                 self.streams.clear();
             }
             if self.streams.is_empty() {
-                let mut state = lock(&self.shared.state);
-                (state.drained, state.silent) = (true, true);
+                lock(&self.shared.state).output = Shown::All;
                 seen = true;
             }
             if seen {

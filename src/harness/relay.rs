@@ -616,7 +616,7 @@ impl Connection {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(to, PollFlags::POLLOUT, None)
+                    self.wait(to, PollFlags::POLLOUT, None);
                 }
                 Err(error) => return Err(error),
             }
@@ -718,7 +718,8 @@ impl Plan {
     fn next(&mut self, held: usize, sent: u64, exhausted: bool) -> Option<usize> {
         let before = |at: u64| usize::try_from(at.saturating_sub(sent)).unwrap_or(usize::MAX);
         let count = match self {
-            Plan::Through => held,
+            Plan::Split { at } if sent < *at => held.min(before(*at)),
+            Plan::Through | Plan::Split { .. } => held,
             Plan::Drip => held.min(1),
             Plan::Lump if exhausted => held,
             Plan::Lump => 0,
@@ -733,8 +734,6 @@ impl Plan {
                 }
                 count
             }
-            Plan::Split { at } if sent < *at => held.min(before(*at)),
-            Plan::Split { .. } => held,
             Plan::Cut { at, .. } => held.min(before(*at)),
         };
         (count > 0).then_some(count)
