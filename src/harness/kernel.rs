@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -39,15 +39,16 @@ pub struct Session {
     leader: i32,
     members: Vec<i32>,
     last_pid: i32,
-    /// The turns of the threads that waited for the terminal when a line was typed at it. The line is on
-    /// its way to them until they have had another.
+    /// The threads that waited for the terminal at the last look.
+    waiting: Vec<PathBuf>,
+    /// Their turns when a line was typed. The line is on its way to them until they have had another.
     typed_at: Option<u64>,
 }
 
 impl Session {
     /// The session that the process `leader` leads.
     pub fn of(leader: i32) -> Session {
-        Session { leader, members: vec![leader], last_pid: leader, typed_at: None }
+        Session { leader, members: vec![leader], last_pid: leader, waiting: Vec::new(), typed_at: None }
     }
 
     /// What its processes are doing.
@@ -63,12 +64,16 @@ impl Session {
             self.last_pid = last_pid;
         }
         let mut activity = Activity::default();
-        let mut waiting = None;
+        let mut turns_waiting = 0;
+        self.waiting.clear();
         for &pid in &self.members {
-            look_at(pid, &mut activity, &mut waiting);
+            look_at(pid, &mut activity, |thread, turns| {
+                self.waiting.push(thread.to_owned());
+                turns_waiting += turns;
+            });
         }
-        activity.at_terminal = waiting.is_some();
-        if waiting.is_some() && waiting == self.typed_at {
+        activity.at_terminal = !self.waiting.is_empty();
+        if activity.at_terminal && self.typed_at == Some(turns_waiting) {
             (activity.at_terminal, activity.running) = (false, true);
         } else {
             self.typed_at = None;
@@ -79,18 +84,14 @@ impl Session {
     /// To be called right before a line is typed: a terminal shows a line before it hands it over, so
     /// that neither its echo nor a thread that waits for the terminal tells that the line has come to it.
     pub fn will_be_typed_at(&mut self) {
-        self.typed_at = None;
-        let mut waiting = None;
-        for &pid in &self.members {
-            look_at(pid, &mut Activity::default(), &mut waiting);
-        }
-        self.typed_at = waiting;
+        let turns = || self.waiting.iter().filter_map(|thread| Some(turns(thread)?.0)).sum();
+        self.typed_at = (!self.waiting.is_empty()).then(turns);
     }
 }
 
-/// Adds what the threads of `pid` are doing to `activity`, and the turns of those that wait for the
-/// terminal to `waiting`.
-fn look_at(pid: i32, activity: &mut Activity, waiting: &mut Option<u64>) {
+/// Adds what the threads of `pid` are doing to `activity`, except whether they wait for the terminal:
+/// those that do are given to `waits`, with their turns.
+fn look_at(pid: i32, activity: &mut Activity, mut waits: impl FnMut(&Path, u64)) {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
     for thread in threads.flatten() {
         let thread = thread.path();
@@ -103,7 +104,6 @@ fn look_at(pid: i32, activity: &mut Activity, waiting: &mut Option<u64>) {
             activity.running = true;
             continue;
         }
-        let mut waits = || *waiting = Some(waiting.unwrap_or(0) + turns);
         match call {
             Ok(call) if call.starts_with("running") => {
                 // A process that has ended and was not waited for yet is not running.
@@ -113,14 +113,14 @@ fn look_at(pid: i32, activity: &mut Activity, waiting: &mut Option<u64>) {
             }
             Ok(call) => {
                 if waits_for_terminal(pid, &call).unwrap_or(false) {
-                    waits();
+                    waits(&thread, turns);
                 }
                 activity.naps |= naps(&call).unwrap_or(false);
             }
             // Where the kernel does not tell the call, a thread that sleeps may be waiting for anything.
             Err(_) => match stat(pid) {
                 Some(stat) if stat.ended => {}
-                Some(stat) if stat.sleeps => waits(),
+                Some(stat) if stat.sleeps => waits(&thread, turns),
                 Some(_) => activity.running = true,
                 None => {}
             },

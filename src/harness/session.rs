@@ -536,6 +536,8 @@ fn own_addresses() -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::program::Ending;
+    use super::super::relay::{Cut, Direction};
     use super::*;
 
     #[test]
@@ -544,5 +546,266 @@ mod tests {
         assert_eq!(split(""), Vec::<&[u8]>::new());
         assert_eq!(split("a\r\n\nb\rc\nquit"), [&b"a"[..], b"", b"b\rc", b"quit"]);
         assert_eq!(split("a\r"), [&b"a\r"[..]]);
+    }
+
+    /// A server that shows what the assignment asks for, and how many bytes each read gave.
+    const SERVER: &str = r#"
+import socket, sys
+port = int(sys.argv[1]) if len(sys.argv) > 1 else int(input("port? "))
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("", port))
+listener.listen()
+connection, (address, _) = listener.accept()
+print("from", address, flush=True)
+log = rest = b""
+sizes = []
+while True:
+    while b"\n" not in rest:
+        read = connection.recv(65536)
+        if not read: sys.exit("error: gone")
+        sizes.append(len(read))
+        rest += read
+    if rest.startswith(b"quit\n"): break
+    line, rest = rest.split(b"\n", 1)
+    print("got:", line.decode(), flush=True)
+    log += line + b"\n"
+print("sizes:", *sizes, file=sys.stderr)
+connection.sendall(log)
+"#;
+
+    const CLIENT: &str = r#"
+import socket, sys
+host = sys.argv[1] if len(sys.argv) > 1 else input("host? ")
+port = int(sys.argv[2]) if len(sys.argv) > 2 else int(input("port? "))
+if len(sys.argv) > 3: sys.stdin = open(sys.argv[3])
+connection = socket.create_connection((host, port))
+message = ""
+while message != "quit":
+    try: message = input("message? ")
+    except EOFError: message = "quit"
+    connection.sendall(message.encode() + b"\n")
+log = connection.makefile().read()
+print("log:", repr(log), flush=True)
+"#;
+
+    /// Programs in Python, in a directory of their own.
+    struct Peers {
+        pair: Pair,
+        dir: tempfile::TempDir,
+        limits: Limits,
+    }
+
+    impl Peers {
+        fn new(server: &str, client: &str, arguments: [&str; 2]) -> Peers {
+            let dir = tempfile::tempdir().expect("a directory");
+            let spec = |name: &str, text: &str, arguments: &str| {
+                let path = dir.path().join(name);
+                std::fs::write(&path, text).expect("written");
+                let command = format!("python3 {} {arguments}", path.display());
+                Spec {
+                    command: Template::command(&command).expect("a command"),
+                    answers: Vec::new(),
+                    dir: None,
+                    env: Vec::new(),
+                    ready: Ready::Listening,
+                }
+            };
+            let pair = Pair {
+                server: spec("server.py", server, arguments[0]),
+                client: spec("client.py", client, arguments[1]),
+                port: None,
+            };
+            let limits = Limits { time: Duration::from_secs(30), ..Limits::default() };
+            Peers { pair, dir, limits }
+        }
+
+        fn sound(drive: Drive) -> Peers {
+            let client = if drive == Drive::Script { "{host} {port} {script}" } else { "{host} {port}" };
+            Peers::new(SERVER, CLIENT, ["{port}", client])
+        }
+
+        fn play(&self, messages: &str, drive: Drive, wire: Wire) -> Outcome {
+            let script = self.dir.path().join("messages.txt");
+            std::fs::write(&script, messages).expect("written");
+            let session = Session {
+                pair: &self.pair,
+                script: &script,
+                messages: messages.as_bytes(),
+                drive,
+                wire,
+                limits: &self.limits,
+            };
+            play(&session).expect("plays")
+        }
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    const MESSAGES: &str = "one\n\nthree, Zoë\nquit\n";
+
+    #[test]
+    fn a_foreign_pair_is_played_by_every_drive_over_every_wire() {
+        for drive in Drive::ALL {
+            let peers = Peers::sound(drive);
+            let mut cuts = 0;
+            let wires = [Wire::Direct, Wire::Through, Wire::Drip, Wire::Lump, Wire::Shuffle(3)];
+            for wire in wires {
+                let outcome = peers.play(MESSAGES, drive, wire);
+                let client = outcome.client.expect("it came to that");
+                assert_eq!(outcome.stall, None, "{drive} {wire}");
+                assert!(outcome.server.ending.is_success() && client.ending.is_success(), "{drive} {wire}");
+                assert_eq!((outcome.server.survivors, client.survivors), (Vec::new(), Vec::new()));
+                let from = outcome.places.client_address;
+                assert_eq!(
+                    text(outcome.server.transcript.screen()),
+                    format!("from {from}\ngot: one\ngot: \ngot: three, Zoë\n"),
+                    "{drive} {wire}"
+                );
+                let screen = text(client.transcript.screen());
+                if drive == Drive::Terminal {
+                    let asked = "message? one\nmessage? \nmessage? three, Zoë\nmessage? quit\n";
+                    assert_eq!(screen, format!("{asked}log: 'one\\n\\nthree, Zoë\\n'\n"), "{wire}");
+                } else {
+                    assert!(screen.ends_with("log: 'one\\n\\nthree, Zoë\\n'\n"), "{screen}");
+                }
+                if let Some(tape) = outcome.tape {
+                    assert_eq!(text(&tape.bytes(Direction::ToServer)), MESSAGES);
+                    assert_eq!(text(&tape.bytes(Direction::ToClient)), MESSAGES[..MESSAGES.len() - 5]);
+                    assert_ne!(from, IpAddr::V4(Ipv4Addr::LOCALHOST));
+                    cuts = Wire::every_cut(&tape).len();
+                }
+            }
+            assert_eq!(cuts, 2 * (MESSAGES.len() + 1 + MESSAGES.len() - 5 + 1));
+        }
+    }
+
+    #[test]
+    fn the_server_gets_one_segment_from_a_lump_and_one_byte_a_read_from_a_drip() {
+        let peers = Peers::sound(Drive::Terminal);
+        let sizes = |wire| text(peers.play(MESSAGES, Drive::Terminal, wire).server.transcript.errors());
+        let length = MESSAGES.len();
+        assert_eq!(sizes(Wire::Lump), format!("sizes: {length}\n"));
+        assert_eq!(sizes(Wire::Drip), format!("sizes:{}\n", " 1".repeat(length)));
+        assert_eq!(sizes(Wire::Split { toward: Direction::ToServer, at: 2 }), "sizes: 2 2 1 12 5\n");
+    }
+
+    #[test]
+    fn programs_that_ask_are_answered_when_they_ask() {
+        let mut peers = Peers::new(SERVER, CLIENT, ["", ""]);
+        peers.pair.server.answers = vec![Template::line("{port}").expect("a line")];
+        peers.pair.client.answers =
+            ["{host}", "{port}"].map(|line| Template::line(line).expect("a line")).to_vec();
+        for (drive, wire) in
+            [(Drive::Terminal, Wire::Direct), (Drive::Terminal, Wire::Lump), (Drive::Pipe, Wire::Drip)]
+        {
+            let outcome = peers.play(MESSAGES, drive, wire);
+            let port = outcome.places.port;
+            let screen = text(outcome.server.transcript.screen());
+            assert!(screen.starts_with(&format!("port? {port}\nfrom ")), "{drive} {wire}: {screen}");
+            let client = outcome.client.expect("it came to that");
+            assert!(client.ending.is_success(), "{drive} {wire}: {:?}", text(client.transcript.screen()));
+            if drive == Drive::Terminal {
+                let port = outcome.places.client_port;
+                let asked = format!("host? 127.0.0.1\nport? {port}\nmessage? one\nmessage? \n");
+                assert!(text(client.transcript.screen()).starts_with(&asked), "{wire}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_file_without_quit_is_ended_by_the_end_of_input() {
+        for drive in Drive::ALL {
+            let outcome = Peers::sound(drive).play("only", drive, Wire::Direct);
+            assert!(outcome.server.ending.is_success(), "{drive}");
+            let client = outcome.client.expect("it came to that");
+            assert!(text(client.transcript.screen()).ends_with("log: 'only\\n'\n"), "{drive}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_dies_at_the_start_gets_no_client() {
+        let peers = Peers::new("raise SystemExit(5)", CLIENT, ["{port}", "{host} {port}"]);
+        let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Through);
+        assert_eq!(outcome.readiness, Readiness::Died);
+        assert_eq!(outcome.server.ending, Ending::Exited(5));
+        assert!(outcome.client.is_none() && outcome.took < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_server_that_never_listens_is_given_up_when_time_is_up() {
+        let mut peers = Peers::new("import time\ntime.sleep(1000)", CLIENT, ["{port}", "{host} {port}"]);
+        peers.limits.time = Duration::from_secs(1);
+        let outcome = peers.play(MESSAGES, Drive::Script, Wire::Direct);
+        assert_eq!(outcome.readiness, Readiness::NeverListened);
+        assert!(matches!(outcome.server.ending, Ending::Hung(_)));
+        assert!(outcome.client.is_none());
+    }
+
+    #[test]
+    fn a_server_that_keeps_its_screen_back_stalls_the_lockstep_at_the_first_message() {
+        let mut peers =
+            Peers::new(&SERVER.replace(", flush=True", ", end=''"), CLIENT, ["{port}", "{host} {port}"]);
+        peers.limits.time = Duration::from_secs(2);
+        let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Direct);
+        assert_eq!(outcome.stall, Some(Stall::NotShown(0)));
+        assert!(matches!(outcome.server.ending, Ending::Hung(_)));
+        assert!(matches!(outcome.client.expect("it came to that").ending, Ending::Hung(_)));
+    }
+
+    #[test]
+    fn a_client_that_never_asks_stalls_before_the_first_message() {
+        let client = "import socket, sys\nsocket.create_connection((sys.argv[1], int(sys.argv[2]))).recv(1)";
+        let mut peers = Peers::new(SERVER, client, ["{port}", "{host} {port}"]);
+        peers.limits.time = Duration::from_secs(2);
+        let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Direct);
+        assert_eq!(outcome.stall, Some(Stall::NotAsked(0)));
+    }
+
+    #[test]
+    fn sessions_with_a_server_that_insists_on_its_port_take_turns() {
+        let port = Port::free().expect("a port").number();
+        let mut peers = Peers::new(SERVER, CLIENT, [&port.to_string(), "{host} {port}"]);
+        peers.pair.port = Some(port);
+        std::thread::scope(|scope| {
+            for wire in [Wire::Direct, Wire::Through, Wire::Direct] {
+                let peers = &peers;
+                scope.spawn(move || {
+                    let outcome = peers.play(MESSAGES, Drive::Pipe, wire);
+                    assert_eq!(outcome.places.port, port);
+                    assert!(outcome.client.expect("it came to that").ending.is_success());
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_cut_ends_both_programs_and_the_server_has_seen_the_prefix() {
+        let peers = Peers::sound(Drive::Pipe);
+        for by in [Cut::Fin, Cut::Rst] {
+            let wire = Wire::Cut { toward: Direction::ToServer, at: 5, by };
+            let outcome = peers.play(MESSAGES, Drive::Pipe, wire);
+            let screen = text(outcome.server.transcript.screen());
+            assert!(screen.ends_with("\ngot: one\ngot: \n"), "{screen}");
+            assert_eq!(outcome.server.ending, Ending::Exited(1));
+            assert!(matches!(outcome.client.expect("it came to that").ending, Ending::Exited(_)));
+        }
+    }
+
+    #[test]
+    fn a_drive_says_why_it_cannot_carry_a_message() {
+        let terminal = Peers::sound(Drive::Terminal).pair.client;
+        let script = Peers::sound(Drive::Script).pair.client;
+        let carries = |drive: Drive, messages: &[u8], client| drive.cannot_carry(messages, client).is_none();
+        for messages in [&[b'x'; TYPED_LINE][..], b"tab\there \r\n\n", "Zoë\nquit".as_bytes()] {
+            assert!(carries(Drive::Terminal, messages, &terminal));
+        }
+        for messages in [&[b'x'; TYPED_LINE + 1][..], b"\x1b[2J", b"\xff", b"a\rb\n", "\u{9b}".as_bytes()] {
+            assert!(!carries(Drive::Terminal, messages, &terminal));
+            assert!(carries(Drive::Pipe, messages, &terminal) && carries(Drive::Script, messages, &script));
+        }
+        assert!(!carries(Drive::Script, b"", &terminal) && !carries(Drive::Pipe, b"", &script));
     }
 }
