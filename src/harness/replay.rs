@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result};
 use super::fixture::{Asked, CLIENT_GOLDEN, Fixture, Goldens, SERVER_GOLDEN, load_all};
 use super::golden::Difference;
 use super::judge;
-use super::program::{self, Limits, Ready, Spec, Template};
+use super::program::{self, Errors, Limits, Ready, Spec, Template};
 use super::relay::{Tape, Wire};
 use super::session::{self, Drive, Outcome, Pair, Session};
 use super::verdict::{Failure, NotRun, Verdict};
@@ -134,6 +134,13 @@ impl Programs {
         };
         replace(&mut pair.server, self.server.as_ref(), "--server")?;
         replace(&mut pair.client, self.client.as_ref(), "--client")?;
+        // A program that asks at a terminal may write the question to either.
+        if !self.server_answers.is_empty() {
+            pair.server_errors = Errors::Terminal;
+        }
+        if self.client.is_some() {
+            pair.client_errors = Errors::Terminal;
+        }
         pair.server.answers = lines(&self.server_answers).context("--server-answer")?;
         pair.client.answers = lines(&self.client_answers).context("--client-answer")?;
         Ok(pair)
