@@ -733,7 +733,7 @@ pub fn list(plan: &Plan, format: Format) -> Result<()> {
 /// client's.
 pub fn recording(dir: &Path) {
     let dir = shown(&dir.display().to_string());
-    let line = format!("recording {dir}: type messages; quit (or Ctrl-D) ends, Ctrl-C records nothing\n");
+    let line = wrapped("", &format!("recording {dir}: type messages, then quit; Ctrl-C records nothing"));
     // Where that cannot be written, the session itself says what there is to say.
     let _ = io::stderr().write_all(line.as_bytes());
 }
