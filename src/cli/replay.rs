@@ -25,7 +25,9 @@ A fixture is a directory with three plain files:
 What is different each time is written [SERVER_ADDRESS], [PORT] and
 [CLIENT_ADDRESS] in the goldens; all else must be the same to the byte.
 
-Drives (how the client is fed; all three unless told otherwise):
+Drives (how the client is fed; all three unless told otherwise, but of another
+client than echolog's own just terminal, or script where its command has
+{script}, since not every program shows what it is fed through a pipe):
   script           by its --script option
   pipe             through its standard input
   terminal         at a terminal, one line at a time, each typed when the server
@@ -39,7 +41,8 @@ Wires (what lies between the programs; the first four unless told otherwise):
   every-split      one session for each place at which the stream can be split
   every-cut        one session for each place at which the connection can end,
                    by FIN and by RST; both programs must then say so in time, and
-                   no log that is not whole may pass for whole
+                   no log that is not whole may pass for whole (echolog's own say
+                   it by \"error: ...\" on stderr, others in their own words)
 A failure names its session exactly (split:to-client:7, cut:to-server:12:rst);
 those names can be given to --wire too.
 
@@ -113,7 +116,7 @@ pub struct ReplayArgs {
     jobs: Option<usize>,
 
     /// How long one session may take; over drip, 10 milliseconds more for each byte typed
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = some_seconds)]
     timeout: Duration,
 
     /// Play only part I of N, for N machines that share the work
@@ -236,7 +239,11 @@ impl ReplayArgs {
 
     fn replay(&self, seed: u64) -> anyhow::Result<Replay> {
         let one = self.show;
+        // Another client need not show on its screen what comes through a pipe, so that its screen is as
+        // the golden has it at a terminal alone.
+        let scripted = self.client.as_ref().is_some_and(|client| client.contains("{script}"));
         let drives = match self.drive.as_slice() {
+            [] if self.client.is_some() => vec![if scripted { Drive::Script } else { Drive::Terminal }],
             [] if one => vec![Drive::Terminal],
             [] => Drive::ALL.to_vec(),
             names => drives(names)?,
@@ -329,6 +336,13 @@ fn each_once<T: PartialEq>(list: Vec<T>) -> Vec<T> {
         }
     }
     once
+}
+
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("some time is needed".into()),
+        time => Ok(time),
+    }
 }
 
 pub(super) fn jobs(text: &str) -> Result<usize, String> {

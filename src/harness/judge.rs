@@ -46,8 +46,15 @@ pub fn whole(fixture: &Fixture, played: &Outcome) -> Vec<Flaw> {
     flaws
 }
 
-/// What is wrong with a session that was cut. `tape` is that of the same session played whole.
-pub fn cut(fixture: &Fixture, played: &Outcome, wire: Wire, tape: &Tape) -> Vec<Flaw> {
+/// What is wrong with a session that was cut. `tape` is that of the same session played whole; `own`
+/// says whether a program is echolog's own, which has its own way to say that it failed.
+pub fn cut(
+    fixture: &Fixture,
+    played: &Outcome,
+    wire: Wire,
+    tape: &Tape,
+    own: impl Fn(Who) -> bool,
+) -> Vec<Flaw> {
     let mut flaws = running(played);
     let Wire::Cut { toward, at, by } = wire else { return flaws };
     let total = tape.len(Direction::ToClient);
@@ -58,16 +65,19 @@ pub fn cut(fixture: &Fixture, played: &Outcome, wire: Wire, tape: &Tape) -> Vec<
         Direction::ToServer => total == 0 || at >= tape.len(Direction::ToServer),
     };
     let at_the_very_end = toward == Direction::ToClient && at >= total && total > 0 && by == Cut::Fin;
-    let goldens = fixture.goldens.as_ref();
     for (who, run) in runs(played) {
         let screen = run.transcript.screen();
         let values = values(played, who);
-        let golden = goldens.map(|goldens| match who {
+        let golden = fixture.goldens.as_ref().map(|goldens| match who {
             Who::Server => (&goldens.server, SERVER_GOLDEN),
             Who::Client => (&goldens.client, CLIENT_GOLDEN),
         });
         let difference = golden.and_then(|(golden, _)| golden.compare(screen, &values));
         let complete = difference.is_none();
+        let begins = golden.is_none_or(|(golden, _)| golden.begins_with(screen, &values, who == Who::Client));
+        // Another program may say on its screen that it failed; where it says so on stderr, its screen
+        // is as strictly judged as ours.
+        let mut may_add = false;
         match run.ending {
             Ending::Exited(0) => {
                 // A server whose screen is complete knows that the client quit, and of the log's end
@@ -81,12 +91,19 @@ pub fn cut(fixture: &Fixture, played: &Outcome, wire: Wire, tape: &Tape) -> Vec<
                 }
             }
             Ending::Exited(status) if at_the_very_end => flaws.push(Flaw::Status(who, status)),
-            Ending::Exited(_) if !says_error(run) => flaws.push(Flaw::NoError(who)),
+            Ending::Exited(_) if own(who) && !says_error(run) => flaws.push(Flaw::NoError(who)),
+            Ending::Exited(_) if !own(who) && run.transcript.errors().is_empty() => {
+                may_add = true;
+                if begins {
+                    flaws.push(Flaw::Silent(who));
+                }
+            }
             _ => {}
         }
-        if let Some((golden, file)) = golden
+        if let Some((_, file)) = golden
             && let Some(difference) = difference
-            && !golden.begins_with(screen, &values, who == Who::Client)
+            && !begins
+            && !may_add
         {
             flaws.push(Flaw::NotABeginning { who, golden: fixture.dir.join(file), difference });
         }
@@ -211,7 +228,8 @@ fn says_error(run: &Run) -> bool {
 /// What is wrong with the log on the client's `screen`, if anything is.
 ///
 /// Behind the line that announces it, the log is the rest of the screen. On a screen with other words,
-/// it is somewhere: the messages, each a line of its own, one after the other.
+/// it is somewhere: the messages, each on a line of its own, one after the other, with nothing beside
+/// them but what a list has: numbers, blanks, quotes.
 fn log(messages: &[Vec<u8>], screen: &[u8]) -> Option<LogFlaw> {
     let sent: Vec<Vec<u8>> = messages.iter().map(|message| safe::show(message).into_bytes()).collect();
     let lines: Vec<&[u8]> = screen.split_inclusive(|&byte| byte == b'\n').collect();
@@ -240,7 +258,7 @@ fn log(messages: &[Vec<u8>], screen: &[u8]) -> Option<LogFlaw> {
 fn log_somewhere(messages: &[Vec<u8>], shown: &[Vec<u8>], lines: &[&[u8]]) -> Option<LogFlaw> {
     let lines: Vec<&[u8]> = lines.iter().map(|line| line.strip_suffix(b"\n").unwrap_or(line)).collect();
     // Another program may show what it was sent as it came.
-    let is = |line: &[u8], index: usize| line == shown[index] || line == messages[index];
+    let is = |line: &[u8], index: usize| is_listed(line, &shown[index]) || is_listed(line, &messages[index]);
     let length_at = |start: usize| {
         (0..messages.len())
             .take_while(|&index| lines.get(start + index).is_some_and(|line| is(line, index)))
@@ -252,6 +270,13 @@ fn log_somewhere(messages: &[Vec<u8>], shown: &[Vec<u8>], lines: &[&[u8]]) -> Op
         0 => Some(LogFlaw::None),
         length => Some(LogFlaw::Short { shown: length, sent: messages.len() }),
     }
+}
+
+/// Whether `line` is `message` with nothing beside it but marks and numbers.
+fn is_listed(line: &[u8], message: &[u8]) -> bool {
+    let marks = |text: &[u8]| !String::from_utf8_lossy(text).chars().any(char::is_alphabetic);
+    memchr::memmem::find_iter(line, message)
+        .any(|at| marks(&line[..at]) && marks(&line[at + message.len()..]))
 }
 
 #[cfg(test)]
@@ -298,12 +323,15 @@ mod tests {
 
     #[test]
     fn on_a_screen_with_other_words_the_log_is_looked_for() {
-        assert_eq!(judged(&["a", "b"], "> a\n> b\n> quit\nLog:\na\nb\nbye\n"), None);
+        assert_eq!(judged(&["a", "b"], "say a\nsay b\nsay quit\nLog:\na\nb\nbye\n"), None);
         assert_eq!(
-            judged(&["a", "b"], "> a\n> b\n> quit\nLog:\na\n"),
+            judged(&["a", "b"], "say a\nsay b\nsay quit\nLog:\na\n"),
             Some(LogFlaw::Short { shown: 1, sent: 2 })
         );
-        assert_eq!(judged(&["a", "b"], "> a\n> b\n> quit\n"), Some(LogFlaw::None));
+        assert_eq!(judged(&["a", "", "ä"], "Du: quit\n  1. a\n  2. \n  3. «ä»\nbye\n"), None);
+        let sent = "Message: Sent: a\nMessage: Sent: b\nMessage: The log:\n";
+        assert_eq!(judged(&["a", "b"], sent), Some(LogFlaw::None));
+        assert_eq!(judged(&["a", "b"], &format!("{sent}a\nb\n")), None);
         assert_eq!(judged(&[], "bye\n"), None);
     }
 }

@@ -23,7 +23,7 @@ use super::judge;
 use super::program::{self, Errors, Limits, Ready, Spec, Template};
 use super::relay::{Tape, Wire};
 use super::session::{self, Drive, Outcome, Pair, Session};
-use super::verdict::{Failure, NotRun, Verdict};
+use super::verdict::{Failure, Flaw, NotRun, Verdict, Who};
 use crate::fault::Fault;
 
 /// What delivering one byte by itself may take on a machine with much else to do.
@@ -119,6 +119,14 @@ pub struct Programs {
 }
 
 impl Programs {
+    /// Whether this program is echolog's own.
+    fn is_own(&self, who: Who) -> bool {
+        match who {
+            Who::Server => self.server.is_none(),
+            Who::Client => self.client.is_none(),
+        }
+    }
+
     /// The pair as `drive` needs it, with `echolog` for what is not named.
     fn pair(&self, echolog: &Path, drive: Drive) -> Result<Pair> {
         let mut pair = Pair::own(echolog, drive)?;
@@ -483,7 +491,9 @@ impl Floor<'_> {
         verdict.sessions += 1;
         verdict.took += played.took;
         let flaws = match (wire, tape) {
-            (Wire::Cut { .. }, Some(tape)) => judge::cut(fixture, &played, wire, tape),
+            (Wire::Cut { .. }, Some(tape)) => {
+                judge::cut(fixture, &played, wire, tape, |who| self.replay.programs.is_own(who))
+            }
             _ => judge::whole(fixture, &played),
         };
         if !flaws.is_empty() {
@@ -570,7 +580,7 @@ impl Replay {
             Event::Verdict(verdict) => {
                 let mut told = (*verdict).clone();
                 // What is only not as the golden says is no failure here.
-                told.failures.retain(|failure| !failure.flaws.iter().all(super::verdict::Flaw::is_screen));
+                told.failures.retain(|failure| !failure.flaws.iter().all(Flaw::is_screen));
                 told.played.clear();
                 verdicts.push(*verdict);
                 tell(Event::Verdict(Box::new(told)))
@@ -590,7 +600,7 @@ impl Replay {
 }
 
 fn bless_one(fixture: &Fixture, verdicts: &[&Verdict]) -> Result<BlessResult> {
-    let sound = |failure: &Failure| failure.flaws.iter().all(super::verdict::Flaw::is_screen);
+    let sound = |failure: &Failure| failure.flaws.iter().all(Flaw::is_screen);
     let unsound = verdicts.iter().filter(|verdict| !verdict.failures.iter().all(sound));
     let unsound: Vec<String> = unsound.map(|verdict| verdict.case()).collect();
     if !unsound.is_empty() {
@@ -615,7 +625,7 @@ fn bless_one(fixture: &Fixture, verdicts: &[&Verdict]) -> Result<BlessResult> {
     let blessed = Fixture { goldens: Some(Goldens { server, client }), ..fixture.clone() };
     for (name, played) in &sessions {
         let flaws = judge::screens(&blessed, played);
-        if let Some(super::verdict::Flaw::Screen { difference, .. }) = flaws.into_iter().next() {
+        if let Some(Flaw::Screen { difference, .. }) = flaws.into_iter().next() {
             return Ok(BlessResult::Disagree([first.clone(), name.clone()], difference));
         }
     }

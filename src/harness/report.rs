@@ -395,6 +395,7 @@ fn words(flaw: &Flaw) -> String {
         Flaw::NoError(who) => {
             format!("the {} failed without a line on stderr that begins with \"error: \"", self::who(*who))
         }
+        Flaw::Silent(who) => format!("the {} failed without saying so", self::who(*who)),
         Flaw::TookForWhole(Who::Server) => {
             "the server ended with exit code 0, as if the session had been whole, but the client's quit had not \
              reached it"

@@ -75,6 +75,8 @@ pub enum Flaw {
     LeftBehind(Who, Survivor),
     /// After a cut: a program ended with an exit code other than 0 and no `error:` on its stderr.
     NoError(Who),
+    /// After a cut: a program ended with an exit code other than 0, and said nothing.
+    Silent(Who),
     /// After a cut: a program ended with exit code 0, and not all had reached it.
     TookForWhole(Who),
     /// After a cut: what a program showed is not how its golden begins.

@@ -86,6 +86,10 @@ def messages(connection, flaw):
     buffer = b""
     while True:
         piece = connection.recv(4096)
+        if not piece and flaw == "takes-an-end-for-quit":
+            return
+        if not piece and flaw == "shows-half-a-message":
+            print(f'server received message: "{buffer.decode()}"')
         if not piece:
             sys.exit("error: the client left without quit")
         if flaw == "one-read-one-message":

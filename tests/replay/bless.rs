@@ -76,6 +76,27 @@ fn goldens_of_a_foreign_pair_hold_its_own_addresses_and_ports() {
 }
 
 #[test]
+fn a_pair_with_other_words_that_asks_at_the_keyboard_can_be_blessed_and_replayed() {
+    let fixtures = Fixtures::new();
+    fixtures.write("new/messages.txt", b"hello\n\nquit\n");
+    let programs = [
+        ["--server", "python3 fixtures/submissions/sound-keyboard/server.py"],
+        ["--client", "python3 fixtures/submissions/sound-keyboard/client.py"],
+        ["--server-answer", "{port}"],
+        ["--client-answer", "{port}"],
+        ["--client-answer", "{host}"],
+    ]
+    .concat();
+    Replay::of(&["--bless", fixtures.path()]).and(&programs).run().ends_with(0).says("4 passed");
+    assert!(fixtures.read("new/server.golden").starts_with("Auf welchem Port? [PORT]\n"));
+    assert!(fixtures.read("new/client.golden").starts_with("Port: [PORT]\nAdresse: [SERVER_ADDRESS]\n"));
+    assert!(fixtures.read("new/client.golden").ends_with("  1. hello\n  2. \n"));
+    // Said in its own words, on its screen.
+    let cuts = ["--wire", "direct,cut:to-server:9:fin,cut:to-client:3:rst"];
+    Replay::of(&[fixtures.path()]).and(&programs).and(&cuts).run().ends_with(0).says("3 passed");
+}
+
+#[test]
 fn what_a_terminal_cannot_carry_is_blessed_from_the_other_drives() {
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"\x1b[2J\xff\nquit\n");

@@ -113,8 +113,24 @@ fn a_client_that_takes_any_log_for_the_whole() {
 
 #[test]
 fn a_program_that_says_nothing_of_a_cut() {
-    let silent = "the client failed without a line on stderr that begins with \"error: \"";
-    is_caught("pipe", "cut:to-client:9:rst", &["--client", &client("none")], "FAIL", silent);
+    let silent = "the client failed without saying so";
+    is_caught("pipe", "cut:to-client:9:rst", &["--client", &client("silent")], "FAIL", silent);
+    play("pipe", "cut:to-client:9:rst", &["--client", &client("none")]).ends_with(0);
+}
+
+#[test]
+fn a_server_that_takes_the_end_of_the_connection_for_quit() {
+    let reason = "the server ended with exit code 0, as if the session had been whole, but the client's quit";
+    server_is_caught("pipe", "cut:to-server:30:fin", "takes-an-end-for-quit", "FAIL", reason)
+        .says("-server received message: \"And this is the last one\"");
+}
+
+#[test]
+fn a_server_that_shows_half_a_message() {
+    let reason = "what the server showed until the cut is not how its golden begins:";
+    server_is_caught("pipe", "cut:to-server:30:fin", "shows-half-a-message", "FAIL", reason)
+        .says("+server received message: \"This \"");
+    play("pipe", "cut:to-server:30:fin", &["--server", &server("none")]).ends_with(0);
 }
 
 #[test]

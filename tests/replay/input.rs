@@ -111,6 +111,7 @@ fn what_is_no_drive_no_wire_no_part_and_no_number_is_an_error() {
     }
     fails(&[one, "--jobs", "0"], "a number from 1 to 1024 is needed");
     fails(&[one, "--timeout=-1"], "a number of seconds");
+    fails(&[one, "--timeout", "0"], "some time is needed");
     fails(&[one, "--format", "yaml"], "invalid value 'yaml'");
     fails(&[one, "--output", "no/such/place"], "error: cannot write the report no/such/place");
     fails(&["--bless", "--wire", "every-cut", one], "error: a session that is cut cannot be blessed");
