@@ -348,6 +348,16 @@ struct Work {
     busy: usize,
 }
 
+/// A worker at work. Those that wait for more to do hear of its end, whatever it was.
+struct Busy<'a>(&'a Floor<'a>);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.work().busy -= 1;
+        self.0.more.notify_all();
+    }
+}
+
 /// What a worker takes up.
 enum Task {
     /// A case, by its index.
@@ -385,6 +395,7 @@ impl Floor<'_> {
             };
             work.busy += 1;
             drop(work);
+            let _busy = Busy(self);
             let result = match task {
                 Task::Case(case) => self.case(case, events),
                 Task::Session(many, wire) => self.one_of_many(&many, wire, events),
@@ -394,8 +405,6 @@ impl Floor<'_> {
                 // Nobody listens any more only when an error has been told already.
                 let _ = events.send(Err(error));
             }
-            self.work().busy -= 1;
-            self.more.notify_all();
         }
     }
 

@@ -200,6 +200,7 @@ impl Report {
             }
             Format::Json => self.json(count),
             Format::Junit => junit("echolog replay", &rows, self.began),
+            Format::Tap if count.stopped > 0 => tap(&rows) + "Bail out! stopped\n",
             Format::Tap => tap(&rows),
         };
         match &mut self.file {

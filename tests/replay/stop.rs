@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{DEADLINE, Running};
+use crate::common::{DEADLINE, Running, file_with};
 use crate::{Replay, Told as _, processes_with, server};
 
 #[test]
 fn ctrl_c_stops_a_replay_at_once_and_reports_what_had_been_done() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let (_keep, report) = file_with("");
         let never_ends = server("ignores-signals");
         let arguments = ["fixtures/quit-at-once", "fixtures/one-message", "--wire", "direct", "--jobs", "1"];
-        let programs = ["--server", &never_ends, "--timeout", "60"];
+        let programs = ["--server", &never_ends, "--timeout", "60", "--format", "tap", "--output", &report];
         let mut replay = Replay::of(&arguments).and(&programs);
         let running = Running::start(&mut replay.command);
         // The replay itself, the server, and the client: the session is being played.
@@ -29,5 +30,7 @@ fn ctrl_c_stops_a_replay_at_once_and_reports_what_had_been_done() {
         assert_eq!(processes_with(&replay.mark), [0; 0], "{ended}");
         assert_eq!(ended.status.code(), Some(1), "{ended}");
         ended.says("6 cases: 0 passed, 6 stopped").says("error: stopped before the end");
+        let report = std::fs::read_to_string(&report).expect("it was written");
+        assert!(report.starts_with("1..6\n") && report.ends_with("Bail out! stopped\n"), "{report}");
     }
 }
