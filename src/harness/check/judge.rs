@@ -15,7 +15,10 @@ use super::Finding;
 use super::facts::{self, Words};
 use super::framing::{self, Framing};
 use super::line::{End, Mode};
-use super::requirement::Requirement::{self, *};
+#[rustfmt::skip]
+use super::requirement::Requirement::{
+    self, C1, C2, C3, C4, C5, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12, R13, S1, S2, S3, S4, S5,
+};
 use super::scene::{Actor, Keyboard, Scene, Theatre, Waited};
 use crate::harness::program::{Ending, Placeholder, Template};
 use crate::harness::verdict::Outcome;
@@ -71,6 +74,7 @@ fn words_of(messages: &[String]) -> Vec<Words> {
 
 /// What later runs may count on, because the first session has shown it.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Known {
     /// The server listens where it is told to.
     listens: bool,
@@ -661,7 +665,7 @@ impl Judge<'_> {
             }
         }
         scene.line.to_server.mode = Mode::Open;
-        let waited = self.close(&mut scene)?;
+        let waited = scene.both_end()?;
         let ruling =
             self.as_in_lockstep(&scene, &messages, (mark, true), waited, "messages that arrived together");
         scene.clear();
@@ -704,7 +708,7 @@ impl Judge<'_> {
         if !log_too {
             scene.line.to_client.mode = Mode::Open;
         }
-        let waited = self.close(&mut scene)?;
+        let waited = scene.both_end()?;
         let is_ascii = messages.iter().all(|text| text.is_ascii());
         let ruling = self.as_in_lockstep(&scene, messages, (mark, log_too || is_ascii), waited, what);
         scene.clear();
@@ -726,7 +730,7 @@ impl Judge<'_> {
         let mark = scene.client().shown();
         let ruling = if shown {
             scene.say("quit")?;
-            let waited = self.close(&mut scene)?;
+            let waited = scene.both_end()?;
             self.as_in_lockstep(
                 &scene,
                 &messages,
@@ -817,7 +821,7 @@ impl Judge<'_> {
         }
         let mark = scene.client().shown();
         scene.say("quit")?;
-        let waited = self.close(&mut scene)?;
+        let waited = scene.both_end()?;
         let ruling =
             self.as_in_lockstep(&scene, &messages, (mark, true), waited, "the messages around an empty one");
         scene.clear();
@@ -1074,13 +1078,6 @@ impl Judge<'_> {
     /// Whether the client reads a log that comes in pieces. Where it does not, that is R4's to say.
     fn reads_logs(&self) -> bool {
         self.findings.get(&R4).is_some_and(|finding| finding.outcome == Outcome::Pass)
-    }
-
-    /// Waits for the end of both.
-    fn close(&self, scene: &mut Scene) -> Result<Waited> {
-        let waited =
-            scene.wait(|scene| scene.server().ending().is_some() && scene.client().ending().is_some())?;
-        if waited == Waited::Met { scene.last_words() } else { Ok(waited) }
     }
 
     /// Whether the server shows `messages`, each by itself.

@@ -56,7 +56,7 @@ impl Flow {
 
     /// Reads what `from` has; whether there was anything.
     fn receive(&mut self, from: &mut TcpStream) -> bool {
-        let mut buffer = [0; 1 << 16];
+        let mut buffer = [0; 1 << 14];
         let mut any = false;
         while self.end.is_none() {
             match from.read(&mut buffer) {
@@ -91,17 +91,15 @@ impl Flow {
             any = true;
         }
         let may_end = self.mode != Mode::Held && !self.keep_end && !self.end_passed;
-        if may_end && self.passed == self.tape.len() {
-            if let Some(end) = self.end {
-                self.end_passed = true;
-                any = true;
-                // A reset cannot be passed on for one direction alone; the next write would find out.
-                let _ = to.shutdown(Shutdown::Write);
-                if end == End::Rst {
-                    let _ = SockRef::from(&*to).set_linger(Some(Duration::ZERO));
-                    let _ = to.shutdown(Shutdown::Both);
-                }
-            }
+        if let Some(end) = self.end
+            && may_end
+            && self.passed == self.tape.len()
+        {
+            self.end_passed = true;
+            any = true;
+            // A reset cannot be passed on for one direction alone; whoever writes finds out.
+            let how = if end == End::Rst { Shutdown::Both } else { Shutdown::Write };
+            let _ = to.shutdown(how);
         }
         any
     }
@@ -272,7 +270,7 @@ fn cut(stream: Option<TcpStream>, by: End) {
     match by {
         End::Fin => {
             // Unread bytes would turn the orderly end into a reset.
-            let mut left = [0; 1 << 16];
+            let mut left = [0; 1 << 12];
             while (&stream).read(&mut left).is_ok_and(|n| n > 0) {}
         }
         End::Rst => {

@@ -1,7 +1,6 @@
 //! A submission: what is to be built and called, from its `echolog.toml`; and a first draft of that
 //! file, guessed from the files that are there.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +70,7 @@ impl Submission {
         })?;
         let name = dir.display().to_string();
         let arguments = quoted(&name);
-        Self::new(name, profile.server, profile.client)
+        Self::new(name, &profile.server, &profile.client)
             .map(|bare| Submission {
                 dir: Some(dir.to_path_buf()),
                 build: profile.build,
@@ -113,17 +112,17 @@ impl Submission {
         for answer in client_answers {
             arguments += &format!(" --client-answer {}", quoted(answer));
         }
-        let bare = Self::new(format!("{server} / {client}"), from_here(server)?, from_here(client)?)?;
+        let bare = Self::new(format!("{server} / {client}"), &from_here(server)?, &from_here(client)?)?;
         Submission { arguments, ..bare }.answering(server_answers, client_answers)
     }
 
-    fn new(name: String, server: String, client: String) -> Result<Self> {
+    fn new(name: String, server: &str, client: &str) -> Result<Self> {
         Ok(Submission {
             name,
             dir: None,
             build: None,
-            server: Template::command(&server).context("server")?,
-            client: Template::command(&client).context("client")?,
+            server: Template::command(server).context("server")?,
+            client: Template::command(client).context("client")?,
             server_answers: Vec::new(),
             client_answers: Vec::new(),
             port: None,
@@ -195,7 +194,7 @@ impl Draft {
         let mut text = String::from("# How echolog check is to build and call this submission.\n\n");
         text += "# A shell command, run once in a copy of this directory.\n";
         match &self.build {
-            Some(build) => _ = writeln!(text, "build = {}", toml(build)),
+            Some(build) => text += &format!("build = {}\n", toml(build)),
             None => text += "# build = \"make\"\n",
         }
         text += "\n# The two programs. {host} and {port} are filled in; no shell is involved.\n";
@@ -203,9 +202,9 @@ impl Draft {
             [("server", &self.server, "./server {port}"), ("client", &self.client, "./client {host} {port}")]
         {
             match call {
-                Some(call) => _ = writeln!(text, "{name} = {}", toml(&call.command)),
+                Some(call) => text += &format!("{name} = {}\n", toml(&call.command)),
                 None => {
-                    _ = writeln!(text, "{name} = {} # NOT FOUND: put the right command here", toml(example))
+                    text += &format!("{name} = {} # NOT FOUND: put the right command here\n", toml(example));
                 }
             }
         }
@@ -217,9 +216,9 @@ impl Draft {
             match call {
                 Some(Call { answers, .. }) if !answers.is_empty() => {
                     let answers: Vec<String> = answers.iter().map(|answer| toml(answer)).collect();
-                    _ = writeln!(text, "{name} = [{}]", answers.join(", "));
+                    text += &format!("{name} = [{}]\n", answers.join(", "));
                 }
-                _ => _ = writeln!(text, "# {name} = {example}"),
+                _ => text += &format!("# {name} = {example}\n"),
             }
         }
         text += "\n# The port, if the server insists on one.\n# port = 12345\n";
@@ -261,7 +260,7 @@ fn guess(dir: &Path) -> Result<Draft> {
             })
             .collect();
         fitting.sort_by_key(|path| (path.as_os_str().len(), path.as_os_str().to_owned()));
-        fitting.first().map(|path| path.to_path_buf())
+        fitting.first().map(|path| (*path).clone())
     };
     let (server, client) = (find("server"), find("client"));
     let mut builds: Vec<String> = Vec::new();

@@ -247,13 +247,13 @@ impl Report {
                 text += &format!("{name}   -  {}\n", style.red("nothing could be run"));
                 continue;
             }
-            let with = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<String> {
+            let named = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<String> {
                 let findings = verdict.findings.iter().filter(|finding| wanted(finding.outcome));
                 findings.map(|finding| finding.requirement.to_string()).collect()
             };
-            let passed = with(&|outcome| outcome == Outcome::Pass).len();
-            let failed = with(&|outcome| !matches!(outcome, Outcome::Pass | Outcome::NotRun));
-            let not_run = with(&|outcome| outcome == Outcome::NotRun);
+            let passed = named(&|outcome| outcome == Outcome::Pass).len();
+            let failed = named(&|outcome| !matches!(outcome, Outcome::Pass | Outcome::NotRun));
+            let not_run = named(&|outcome| outcome == Outcome::NotRun);
             let mut rest = style.red(&failed.join(" "));
             if !not_run.is_empty() {
                 rest +=
@@ -271,20 +271,20 @@ impl Report {
     }
 
     fn json(&self, count: Count) -> Value {
-        let finding = |verdict: &Verdict, finding: &Finding| {
+        let row = |verdict: &Verdict, found: &Finding| {
             json!({
-                "requirement": finding.requirement.to_string(),
-                "words": finding.requirement.words(),
-                "verdict": word(finding.outcome),
-                "needs": finding.needs.map(|needs| needs.to_string()),
-                "evidence": finding.evidence,
-                "differing": finding.differing.iter().map(|outcome| word(*outcome)).collect::<Vec<_>>(),
-                "seconds": finding.took.as_secs_f64(),
-                "again": self.again(verdict, finding),
+                "requirement": found.requirement.to_string(),
+                "words": found.requirement.words(),
+                "verdict": word(found.outcome),
+                "needs": found.needs.map(|needs| needs.to_string()),
+                "evidence": found.evidence,
+                "differing": found.differing.iter().map(|outcome| word(*outcome)).collect::<Vec<_>>(),
+                "seconds": found.took.as_secs_f64(),
+                "again": self.again(verdict, found),
             })
         };
         let submission = |verdict: &Verdict| {
-            let findings: Vec<Value> = verdict.findings.iter().map(|found| finding(verdict, found)).collect();
+            let findings: Vec<Value> = verdict.findings.iter().map(|found| row(verdict, found)).collect();
             json!({
                 "name": verdict.name,
                 "could_not_be_run": verdict.unplayable,
@@ -448,7 +448,7 @@ fn wrapped(lead: &str, text: &str) -> String {
             last.push_str(word);
         }
     }
-    lines.iter().map(|line| format!("{lead}{line}\n")).collect()
+    lines.iter().fold(String::new(), |text, line| text + lead + line + "\n")
 }
 
 fn print(text: &str) -> Result<()> {

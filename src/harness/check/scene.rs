@@ -36,12 +36,13 @@ const SETTLED: Calm = Calm { time: Duration::from_millis(1), looks: 2 };
 const UNSEEN: Calm = Calm { time: Duration::from_millis(120), looks: 30 };
 /// The same before bytes that were held back go on as one segment.
 const SENT: Calm = Calm { time: Duration::from_millis(3), looks: 3 };
-/// How long a program that sleeps for times of its own may take to come to its next question.
-const NAP: Duration = Duration::from_secs(2);
+/// How long the kernel may take to bring what has been written already. It always does; on a machine
+/// that is busy enough, not soon.
+const BROUGHT: Duration = Duration::from_secs(60);
 /// How long a program may run on a processor while nothing comes of it.
 const BUSY: Duration = Duration::from_secs(2);
 /// What patience shrinks to with a submission that has used it up again and again.
-const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 /// For how long the kernel remembers a closed connection (`TCP_TIMEWAIT_LEN`), and some more.
 const FORGOTTEN: Duration = Duration::from_secs(65);
 /// How much a program may show when hardly anything is asked of it.
@@ -373,9 +374,15 @@ impl Scene<'_> {
         Ok(Waited::Met)
     }
 
+    /// Waits for the end of both programs, and for all that they had to show.
+    pub fn both_end(&mut self) -> Result<Waited> {
+        let waited = self.wait(|scene| scene.actors().all(|actor| actor.ending().is_some()))?;
+        if waited == Waited::Met { self.last_words() } else { Ok(waited) }
+    }
+
     /// Waits until all that a program which has ended had to show was seen.
     pub fn last_words(&mut self) -> Result<Waited> {
-        let until = self.stage.now() + LEAST_PATIENCE;
+        let until = self.stage.now() + BROUGHT;
         for actor in self.actors().filter(|actor| actor.ending().is_some()) {
             if actor.program.wait_for(until, |_| None::<()>) == program::Waited::Stopped {
                 return Err(stopped());
@@ -440,7 +447,7 @@ impl Scene<'_> {
             }
             marks[at] = mark.len();
             let come = |screen: &[u8]| screen.windows(mark.len()).any(|window| window == mark.as_bytes());
-            let seen = actor.program.wait_for(self.stage.now() + NAP, |transcript| {
+            let seen = actor.program.wait_for(self.stage.now() + BROUGHT, |transcript| {
                 transcript.screen().get(shown..).is_some_and(come).then_some(())
             });
             if seen == program::Waited::Stopped {
@@ -492,9 +499,7 @@ impl Scene<'_> {
             program::Waited::Seen(waited) => Ok(waited),
             program::Waited::Stopped => Err(stopped()),
             program::Waited::TimeUp => {
-                // Whoever sleeps through every wait is not waited for as long again.
-                let patience = &self.theatre.patience;
-                patience.set((patience.get() / 2).max(LEAST_PATIENCE.min(patience.get())));
+                self.lose_patience();
                 Ok(Waited::Late)
             }
         }
@@ -525,18 +530,39 @@ impl Scene<'_> {
 
     fn rest(&mut self, enough: impl Fn(&Bodies, Calm) -> bool) -> Result<bool> {
         let stage = self.stage.clone();
-        let (mut last, mut calm) = (self.look().0, Watch::new(&stage));
-        let waited = stage.watch(stage.now() + NAP, || {
+        let (mut last, bodies) = self.look();
+        let (mut spent, mut calm) = (bodies.spent, Watch::new(&stage));
+        let until = stage.now() + self.theatre.patience.get();
+        let waited = stage.watch(until, || {
             let pumped = self.line.pump();
             let (look, bodies) = self.look();
-            if pumped || look != last || bodies.running {
-                last = look;
+            if look != last {
+                (last, spent) = (look, bodies.spent);
+                calm.disturb();
+            }
+            if pumped || bodies.running {
                 calm.disturb();
             }
             let gone = self.client.as_ref().is_some_and(|client| client.ending().is_some());
-            (gone || enough(&bodies, calm.look())).then_some(())
+            if gone || enough(&bodies, calm.look()) {
+                return Some(true);
+            }
+            (bodies.spent.saturating_sub(spent) >= BUSY).then_some(false)
         });
-        if waited == program::Waited::Stopped { Err(stopped()) } else { Ok(waited.seen().is_some()) }
+        match waited {
+            program::Waited::Seen(rests) => Ok(rests),
+            program::Waited::Stopped => Err(stopped()),
+            program::Waited::TimeUp => {
+                self.lose_patience();
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whoever sleeps through every wait is not waited for as long again.
+    fn lose_patience(&self) {
+        let patience = &self.theatre.patience;
+        patience.set((patience.get() / 2).max(LEAST_PATIENCE.min(patience.get())));
     }
 
     fn look(&self) -> (Look, Bodies) {
@@ -601,6 +627,7 @@ impl Scene<'_> {
 
 /// What the programs of a scene are doing, taken together.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is seen by itself")]
 struct Bodies {
     running: bool,
     naps: bool,
@@ -628,7 +655,7 @@ impl<'a> Watch<'a> {
 
     fn look(&mut self) -> Calm {
         self.calm.looks += 1;
-        self.calm.time = self.stage.now() - self.since;
+        self.calm.time = self.stage.now().saturating_sub(self.since);
         self.calm
     }
 }
