@@ -420,7 +420,7 @@ impl Scene<'_> {
             }
             // What was shown before all fell asleep may still be on its way here.
             let before = self.look().0;
-            let marks = self.catch_up()?;
+            let Some(marks) = self.catch_up()? else { continue };
             if met(self) {
                 return Ok(Waited::Met);
             }
@@ -433,17 +433,21 @@ impl Scene<'_> {
     }
 
     /// Waits until everything that the programs have written to their terminals was seen. How many bytes
-    /// of what is seen are the marks that tell so.
-    fn catch_up(&mut self) -> Result<[usize; 2]> {
+    /// of what is seen are the marks that tell so; `None` when a terminal is full, so that its program
+    /// sleeps for no other reason than that this process has not come to read it.
+    fn catch_up(&mut self) -> Result<Option<[usize; 2]>> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let mut marks = [0, 0];
         for (at, actor) in self.actors().enumerate() {
             // A terminal takes it for the title of a window without a window to it.
             let mark = format!("\x1b]echolog {}\x07", NUMBER.fetch_add(1, Ordering::Relaxed));
             let shown = actor.shown();
-            // One that has ended has said its last words; and one without room for more is not at rest.
-            if actor.ending().is_some() || !actor.program.mark_screen(mark.as_bytes())? {
+            // One that has ended has said its last words.
+            if actor.ending().is_some() {
                 continue;
+            }
+            if !actor.program.mark_screen(mark.as_bytes())? {
+                return Ok(None);
             }
             marks[at] = mark.len();
             let come = |screen: &[u8]| screen.windows(mark.len()).any(|window| window == mark.as_bytes());
@@ -454,7 +458,7 @@ impl Scene<'_> {
                 return Err(stopped());
             }
         }
-        Ok(marks)
+        Ok(Some(marks))
     }
 
     fn wait_once(&mut self, until: Duration, mut met: impl FnMut(&Scene) -> bool) -> Result<Waited> {
@@ -515,9 +519,9 @@ impl Scene<'_> {
             })?;
             let turns = |scene: &Scene| scene.client().program.activity().turns;
             let before = turns(self);
-            self.catch_up()?;
+            let caught_up = self.catch_up()?.is_some();
             // It may have slept for a moment only, on its way to the question.
-            if !asks || turns(self) == before || self.client().ending().is_some() {
+            if !asks || (caught_up && turns(self) == before) || self.client().ending().is_some() {
                 return Ok(asks);
             }
         }
