@@ -558,11 +558,15 @@ impl Streams {
 const TAG: &str = "ECHOLOG_UNDER_TEST";
 
 /// How long a program that is to end may take after SIGTERM, and again after SIGHUP.
-const GRACE: Duration = Duration::from_millis(150);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// How long what a program leaves behind may take to end by itself before it counts as a survivor:
 /// helpers that end when they notice that their parent has gone.
-const AFTERLIFE: Duration = Duration::from_millis(300);
+const AFTERLIFE: Duration = Duration::from_secs(1);
+
+/// How long a program that waits for its terminal may have other threads at work before it counts as
+/// waiting all the same: some have one that never rests.
+const RESTLESS: Duration = Duration::from_millis(150);
 
 /// For what takes no time unless something is wrong with this machine.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -903,9 +907,17 @@ impl Program {
                 since = None;
                 return None;
             }
-            // Some have a thread that never rests.
             let since = *since.get_or_insert_with(Instant::now);
-            (!activity.running || since.elapsed() > GRACE).then_some(true)
+            (!activity.running || since.elapsed() > RESTLESS).then_some(true)
+        })
+    }
+
+    /// Whether its terminal shows what is typed at it, as it does unless the program has turned that off.
+    pub fn echoes(&self) -> bool {
+        let state = lock(&self.shared.state);
+        let input = state.input.as_ref().filter(|_| self.input == Input::Terminal);
+        input.is_some_and(|file| {
+            tcgetattr(&**file).is_ok_and(|settings| settings.local_flags.contains(LocalFlags::ECHO))
         })
     }
 
@@ -1010,10 +1022,12 @@ impl Program {
         while !left.is_empty() && Instant::now() < until {
             for &pid in &left {
                 survivors.entry(pid).or_insert_with(|| kernel::command_line(pid));
+                // Gone already, if it cannot be watched.
+                let Ok(death) = pidfd(Pid::from_raw(pid)) else { continue };
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                let patience = PATIENCE.try_into().unwrap_or(PollTimeout::NONE);
+                let _ = poll(&mut [PollFd::new(death.as_fd(), PollFlags::POLLIN)], patience);
             }
-            // A killed process is gone in an instant; there is nothing that would tell of it.
-            thread::sleep(LOOKS.0);
             left = look();
         }
         survivors.into_iter().map(|(pid, command)| Survivor { pid, command }).collect()

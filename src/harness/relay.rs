@@ -42,6 +42,9 @@ const HOLD: Duration = Duration::from_millis(250);
 /// How much is held back at most.
 const HELD: usize = 4 << 20;
 
+/// How many bytes a tape takes.
+const TAPE: usize = 256 << 20;
+
 /// How long the relay tries to connect to a server that listens.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -221,7 +224,8 @@ pub struct Entry {
     pub received: Received,
 }
 
-/// All that a relay received, in the order in which it came.
+/// All that a relay received, in the order in which it came; of a program that does not stop sending,
+/// the first 256 MiB.
 #[derive(Clone, Debug, Default)]
 pub struct Tape {
     /// The entries, in time order.
@@ -231,9 +235,22 @@ pub struct Tape {
     /// For each direction: whether the receiver reset the first connection, which a program does that
     /// closes its socket before it has read all that was sent to it (RFC 2525, section 2.17).
     pub refused: [bool; 2],
+    /// How many bytes are on it.
+    length: usize,
 }
 
 impl Tape {
+    fn record(&mut self, entry: Entry) {
+        let length = match &entry.received {
+            Received::Bytes(bytes) => bytes.len(),
+            Received::Fin | Received::Rst => 0,
+        };
+        if self.length + length <= TAPE {
+            self.length += length;
+            self.entries.push(entry);
+        }
+    }
+
     /// The bytes that went in `direction` on the first connection.
     pub fn bytes(&self, direction: Direction) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -564,10 +581,8 @@ impl Connection {
                 }
                 continue;
             }
-            let mut tape = lock(&self.shared.tape);
             let at = self.shared.stage.now();
-            tape.entries.push(Entry { at, connection: self.number, direction, received });
-            drop(tape);
+            lock(&self.shared.tape).record(Entry { at, connection: self.number, direction, received });
             self.shared.stage.ring();
         }
     }

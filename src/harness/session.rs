@@ -227,10 +227,15 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
     let port = match pair.port {
         None => Port::free()?,
         Some(number) => {
-            let mut fixed = || Port::fixed(number).transpose();
-            let taken =
-                || Fault::new(format!("port {number} is in use")).hint("the server insists on this port");
-            Stage::set().watch(FIXED_PORT, &mut fixed).seen().ok_or_else(taken)??
+            let fixed = || Port::fixed(number).transpose();
+            match Stage::set().watch(FIXED_PORT, fixed) {
+                Waited::Seen(port) => port?,
+                Waited::TimeUp => {
+                    let taken = Fault::new(format!("port {number} is in use"));
+                    return Err(taken.hint("the server insists on this port").into());
+                }
+                Waited::Stopped => return Err(anyhow!("stopped before port {number} was free")),
+            }
         }
     };
     let mut values = Values {
@@ -377,17 +382,21 @@ fn type_answers(program: &Program, spec: &Spec, values: &Values, until: Duration
 }
 
 /// Types `line` at `program`, and waits until its terminal has shown it, so that what is typed next comes
-/// behind it on the screen. A program that has its terminal show nothing is not waited for long.
+/// behind it on the screen.
 fn type_line(program: &Program, line: &[u8], until: Duration) {
     let shown = program.view(|seen| seen.screen().len());
     let line = [line, b"\n"].concat();
+    let echoes = program.echoes();
     program.type_bytes(&line);
+    if !echoes {
+        return;
+    }
     let echo = |screen: &[u8]| memmem::find(&screen[shown..], &line).map(drop);
     let _ = program.wait_for(until.min(program.stage().now() + ECHO), |seen| echo(seen.screen()));
 }
 
-/// How long the echo of a typed line is waited for.
-const ECHO: Duration = Duration::from_millis(300);
+/// How long the echo of a typed line is waited for: a program may turn it off at this very moment.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// What the relay is told of the two programs.
 #[derive(Debug, Default)]
