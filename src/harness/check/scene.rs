@@ -42,7 +42,11 @@ const BROUGHT: Duration = Duration::from_secs(60);
 /// How long a program may run on a processor while nothing comes of it.
 const BUSY: Duration = Duration::from_secs(2);
 /// What patience shrinks to with a submission that has used it up again and again.
-const LEAST_PATIENCE: Duration = Duration::from_secs(3);
+const LEAST_PATIENCE: Duration = Duration::from_millis(1500);
+/// How often patience goes into the time after which a wait is given up whatever is going on.
+const AT_MOST: u32 = 6;
+/// How much of the time between two looks counts as slept through.
+const LOOK: Duration = Duration::from_millis(5);
 /// For how long the kernel remembers a closed connection (`TCP_TIMEWAIT_LEN`), and some more.
 const FORGOTTEN: Duration = Duration::from_secs(65);
 /// How much a program may show when hardly anything is asked of it.
@@ -412,7 +416,7 @@ impl Scene<'_> {
 
     /// Waits for `met`, or until it can be seen that it will not come.
     pub fn wait(&mut self, mut met: impl FnMut(&Scene) -> bool) -> Result<Waited> {
-        let until = self.stage.now() + self.theatre.patience.get();
+        let until = self.stage.now() + self.theatre.limits.time * AT_MOST;
         loop {
             let waited = self.wait_once(until, &mut met)?;
             if waited != Waited::Still {
@@ -465,7 +469,7 @@ impl Scene<'_> {
         let stage = self.stage.clone();
         let (begun, bodies) = self.look();
         let (mut last, mut spent, mut calm) = (begun, bodies.spent, Watch::new(&stage));
-        let flood = self.flood;
+        let (flood, patience) = (self.flood, self.theatre.patience.get());
         let waited = stage.watch(until, || {
             let pumped = self.line.pump();
             if met(self) {
@@ -481,14 +485,17 @@ impl Scene<'_> {
             if self.actors().any(|actor| actor.ending() == Some(Ending::Flooded)) {
                 return Some(Waited::Flooded);
             }
-            if look != last {
+            if pumped || look != last {
                 (last, spent) = (look, bodies.spent);
+                calm.moved();
+            }
+            if bodies.running || bodies.naps || bodies.unheard || self.line.is_busy() {
                 calm.disturb();
             }
-            if pumped || bodies.running || bodies.naps || bodies.unheard || self.line.is_busy() {
-                calm.disturb();
+            let calmness = calm.look(bodies.running);
+            if calm.dozed >= patience {
+                return Some(Waited::Late);
             }
-            let calmness = calm.look();
             if self.theatre.fixed.is_some() {
                 // The one that closes last is not left behind with the port.
                 let server_ended = self.server.as_ref().is_none_or(|server| server.ending().is_some());
@@ -499,14 +506,15 @@ impl Scene<'_> {
             }
             (bodies.spent.saturating_sub(spent) >= BUSY).then_some(Waited::Busy)
         });
-        match waited {
-            program::Waited::Seen(waited) => Ok(waited),
-            program::Waited::Stopped => Err(stopped()),
-            program::Waited::TimeUp => {
-                self.lose_patience();
-                Ok(Waited::Late)
-            }
+        let waited = match waited {
+            program::Waited::Seen(waited) => waited,
+            program::Waited::Stopped => return Err(stopped()),
+            program::Waited::TimeUp => Waited::Late,
+        };
+        if waited == Waited::Late {
+            self.lose_patience();
         }
+        Ok(waited)
     }
 
     /// Waits until the client waits for its keyboard, with everything seen that it has shown until then,
@@ -536,37 +544,36 @@ impl Scene<'_> {
         let stage = self.stage.clone();
         let (mut last, bodies) = self.look();
         let (mut spent, mut calm) = (bodies.spent, Watch::new(&stage));
-        let until = stage.now() + self.theatre.patience.get();
-        let waited = stage.watch(until, || {
+        let patience = self.theatre.patience.get();
+        let waited = stage.watch(stage.now() + self.theatre.limits.time * AT_MOST, || {
             let pumped = self.line.pump();
             let (look, bodies) = self.look();
-            if look != last {
+            if pumped || look != last {
                 (last, spent) = (look, bodies.spent);
-                calm.disturb();
+                calm.moved();
             }
-            if pumped || bodies.running {
+            if bodies.running {
                 calm.disturb();
             }
             let gone = self.client.as_ref().is_some_and(|client| client.ending().is_some());
-            if gone || enough(&bodies, calm.look()) {
+            if gone || enough(&bodies, calm.look(bodies.running)) {
                 return Some(true);
             }
-            (bodies.spent.saturating_sub(spent) >= BUSY).then_some(false)
+            (calm.dozed >= patience || bodies.spent.saturating_sub(spent) >= BUSY).then_some(false)
         });
-        match waited {
-            program::Waited::Seen(rests) => Ok(rests),
-            program::Waited::Stopped => Err(stopped()),
-            program::Waited::TimeUp => {
-                self.lose_patience();
-                Ok(false)
-            }
+        if waited == program::Waited::Stopped {
+            return Err(stopped());
         }
+        if calm.dozed >= patience {
+            self.lose_patience();
+        }
+        Ok(waited.seen().unwrap_or_default())
     }
 
     /// Whoever sleeps through every wait is not waited for as long again.
     fn lose_patience(&self) {
         let patience = &self.theatre.patience;
-        patience.set((patience.get() / 2).max(LEAST_PATIENCE.min(patience.get())));
+        patience.set((patience.get() / 4).max(LEAST_PATIENCE.min(patience.get())));
     }
 
     fn look(&self) -> (Look, Bodies) {
@@ -644,22 +651,39 @@ struct Bodies {
 /// Counts the calm.
 struct Watch<'a> {
     stage: &'a Stage,
+    /// Since when nobody was seen to run.
     since: Duration,
     calm: Calm,
+    /// The last look.
+    last: Duration,
+    /// For how long nobody was seen to run, with pauses, since something last moved. On a machine that
+    /// does not let a program run, this stands still.
+    dozed: Duration,
 }
 
 impl<'a> Watch<'a> {
     fn new(stage: &'a Stage) -> Self {
-        Watch { stage, since: stage.now(), calm: Calm::NONE }
+        let now = stage.now();
+        Watch { stage, since: now, calm: Calm::NONE, last: now, dozed: Duration::ZERO }
+    }
+
+    fn moved(&mut self) {
+        self.dozed = Duration::ZERO;
+        self.disturb();
     }
 
     fn disturb(&mut self) {
         (self.since, self.calm) = (self.stage.now(), Calm::NONE);
     }
 
-    fn look(&mut self) -> Calm {
+    fn look(&mut self, running: bool) -> Calm {
+        let now = self.stage.now();
+        if !running {
+            self.dozed += now.saturating_sub(self.last).min(LOOK);
+        }
+        self.last = now;
         self.calm.looks += 1;
-        self.calm.time = self.stage.now().saturating_sub(self.since);
+        self.calm.time = now.saturating_sub(self.since);
         self.calm
     }
 }
