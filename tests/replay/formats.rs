@@ -199,17 +199,20 @@ fn a_session_is_shown_as_two_columns_in_time_order() {
     let at = |text: &str| {
         lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}\n{ended}"))
     };
+    // What came after something else because it was waited for; of the rest, a busy machine may show us
+    // one program's words before the other's that led to them.
     let order = [
         "server is using port: ",
         "client has connected to the server!",
-        "server received message: \"This is my",
-        "server received message: \"And this is",
-        // Which of the two then speaks first, the programs decide.
+        "|   This is my second message",
+        "|   And this is the last one",
         "client received message log:",
         "(ended with exit code 0 after ",
     ];
     let places = order.map(at);
     assert!(places.is_sorted(), "{places:?}\n{ended}");
+    assert!(at("server received message: \"This is my") < places[2], "{ended}");
+    assert!(at("server received message: \"And this is") < at("|   quit"), "{ended}");
     assert!(lines[places[0]].find("server is").expect("it is there") < 38, "{ended}");
     assert!(lines[places[1]].find("client has").expect("it is there") > 38, "{ended}");
 }
