@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::program::without_copies;
 use crate::fault::Fault;
 
 /// Where ports are taken from.
@@ -79,6 +80,8 @@ impl Port {
 /// Whether a server could listen on `port` now: on every interface, IPv4 and IPv6, with or without
 /// `SO_REUSEADDR`.
 fn is_free(port: u16, reuse: bool) -> bool {
+    // A child that has not become its program yet would hold a copy of what is bound here.
+    let _alone = without_copies();
     let bind = |domain, address: SocketAddr| -> io::Result<()> {
         let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
@@ -94,9 +97,10 @@ fn is_free(port: u16, reuse: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::Stage;
+    use super::super::program::{Limits, Program, Ready, Spec, Stage, Streams, Template, Values};
     use super::*;
     use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
     #[test]
@@ -112,6 +116,41 @@ mod tests {
         // A child that was just being started has a copy of everything until it becomes its program.
         let again = || Port::fixed(numbers[0]).expect("no error");
         assert!(Stage::set().watch(Duration::from_secs(20), again).seen().is_some());
+    }
+
+    #[test]
+    fn a_port_can_be_listened_on_also_while_programs_are_started() {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let starter = scope.spawn(|| {
+                let spec = Spec {
+                    command: Template::command("true").expect("a command"),
+                    answers: Vec::new(),
+                    dir: None,
+                    env: Vec::new(),
+                    ready: Ready::Listening,
+                };
+                let (values, limits, stage) = (Values::default(), Limits::default(), Stage::set());
+                while !over.load(Ordering::SeqCst) {
+                    let program = Program::start(&spec, &values, Streams::TERMINAL, &limits, &stage);
+                    let program = program.expect("it starts");
+                    assert!(program.wait_end(Duration::MAX).seen().is_some());
+                    program.finish();
+                }
+            });
+            for _ in 0..3000 {
+                let port = Port::free().expect("a port");
+                // As a server does that sets SO_REUSEADDR: what winds down is not in its way, but
+                // whatever is bound is.
+                let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port.number()));
+                if let Err(error) = listener {
+                    over.store(true, Ordering::SeqCst);
+                    panic!("port {}: {error}", port.number());
+                }
+            }
+            over.store(true, Ordering::SeqCst);
+            starter.join().expect("it ends");
+        });
     }
 
     #[test]

@@ -1256,12 +1256,19 @@ struct Image {
     cpu: Option<u64>,
 }
 
+/// Held while a child is about to become its program: until then it has copies of all our files, also
+/// of those that are closed on exec.
+static BECOMING: Mutex<()> = Mutex::new(());
+
+/// While this is held, nobody has a copy of a file that this process closes on exec: a socket that is
+/// closed is closed, and a port that is free is free.
+pub(super) fn without_copies() -> MutexGuard<'static, ()> {
+    lock(&BECOMING)
+}
+
 /// Starts `image`, with the streams that `command` was given, on a pseudo-terminal, as the leader of a
 /// session, and waits until it runs.
 fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid)> {
-    // One at a time: rexpect's terminal is not close-on-exec from the first, and a program that
-    // inherited another's terminal would keep it from being hung up.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     // rexpect uses it in the child, where no other thread is left that could finish making it.
     let _ = io::stdin();
     let parent = getpid();
@@ -1279,24 +1286,26 @@ fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid)> {
     unsafe {
         command.pre_exec(before_exec);
     }
-    let process = {
-        let _turn = lock(&ONE_AT_A_TIME);
-        match PtyProcess::new(command) {
-            Ok(process) => {
-                let terminal = process.get_file_handle()?;
-                close_on_exec(&terminal)?;
-                fcntl(&terminal, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
-                Process(process)
-            }
-            Err(error) if getpid() == parent => return Err(error).context("no pseudo-terminal or process"),
-            // This is the child, which did not get as far as `before_exec`: rexpect returns here, too.
-            Err(rexpect::error::Error::Nix(errno)) => give_up(&teller, errno),
-            Err(_) => give_up(&teller, Errno::UnknownErrno),
+    // One at a time, also because rexpect's terminal is not close-on-exec from the first, and a program
+    // that inherited another's terminal would keep it from being hung up.
+    let turn = lock(&BECOMING);
+    let process = match PtyProcess::new(command) {
+        Ok(process) => {
+            let terminal = process.get_file_handle()?;
+            close_on_exec(&terminal)?;
+            fcntl(&terminal, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
+            Process(process)
         }
+        Err(error) if getpid() == parent => return Err(error).context("no pseudo-terminal or process"),
+        // This is the child, which did not get as far as `before_exec`: rexpect returns here, too.
+        Err(rexpect::error::Error::Nix(errno)) => give_up(&teller, errno),
+        Err(_) => give_up(&teller, Errno::UnknownErrno),
     };
     drop(teller);
     let mut told = Vec::new();
+    // It has become its program, or has failed to, when its end of the pipe is closed.
     news.read_to_end(&mut told)?;
+    drop(turn);
     let mut numbers =
         told.chunks_exact(4).map(|bytes| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
     match (numbers.next(), numbers.next()) {
