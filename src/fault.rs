@@ -87,10 +87,16 @@ pub fn words(error: &anyhow::Error) -> String {
     words
 }
 
-/// The words of an operating system's error without its number, which says the same to fewer people.
+/// The words of an operating system's error without its number, which says the same to fewer people,
+/// and without the name of a temporary file, which nobody gave it.
 fn plain(cause: &str) -> String {
+    let known = |rest: &str| {
+        rest.split_once(')').is_some_and(|(number, more)| {
+            number.parse::<i32>().is_ok() && (more.is_empty() || more.starts_with(" at path \""))
+        })
+    };
     match cause.rsplit_once(" (os error ") {
-        Some((words, number)) if number.trim_end_matches(')').parse::<i32>().is_ok() => words.to_owned(),
+        Some((words, rest)) if known(rest) => words.to_owned(),
         _ => cause.to_owned(),
     }
 }
@@ -135,6 +141,10 @@ mod tests {
         let cause = std::io::Error::from_raw_os_error(2);
         let error = anyhow::Error::from(cause).context("notes (os error of mine)");
         assert_eq!(words(&error), "error: notes (os error of mine): No such file or directory\n");
+        let cause = tempfile::tempfile_in("/no/such/directory").expect_err("there is none");
+        assert_eq!(words(&cause.into()), "error: No such file or directory\n");
+        let cause = tempfile::NamedTempFile::new_in("/no/such/directory").expect_err("there is none");
+        assert_eq!(words(&cause.into()), "error: No such file or directory\n");
     }
 
     #[test]
