@@ -106,6 +106,11 @@ pub fn listen(bind: Option<&str>, ports: Ports) -> Result<TcpListener, Fault> {
 }
 
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let address = match address.ip().to_canonical() {
+        // Sockets for IPv6 alone do not take IPv4 in its clothes.
+        IpAddr::V4(four) => SocketAddr::from((four, address.port())),
+        IpAddr::V6(_) => address,
+    };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
@@ -242,6 +247,8 @@ mod tests {
     #[test]
     fn the_address_shown_is_where_the_listener_is_bound() {
         let listener = listen(Some("127.0.0.2"), "0".parse().unwrap()).unwrap();
+        assert_eq!(address_to_show(&listener).unwrap(), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)));
+        let listener = listen(Some("::ffff:127.0.0.2"), "0".parse().unwrap()).unwrap();
         assert_eq!(address_to_show(&listener).unwrap(), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)));
     }
 }
