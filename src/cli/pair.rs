@@ -122,7 +122,7 @@ fn size(text: &str) -> Result<u64, String> {
 /// A size that fits into memory with room to spare; a longer message would not be one.
 fn message_size(text: &str) -> Result<usize, String> {
     match size(text)? {
-        0 => Err("a message needs room for at least one byte".into()),
+        0..4 => Err("a message needs room for the 4 bytes of quit".into()),
         bytes => usize::try_from(bytes)
             .ok()
             .filter(|&bytes| bytes <= 1 << 30)

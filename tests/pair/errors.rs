@@ -69,7 +69,7 @@ fn too_many_arguments_and_unknown_ones_are_usage_errors() {
 #[test]
 fn values_that_no_option_takes_are_usage_errors() {
     for (option, value, why) in [
-        ("--max-message <BYTES>", "0", "a message needs room for at least one byte"),
+        ("--max-message <BYTES>", "3", "a message needs room for the 4 bytes of quit"),
         ("--max-message <BYTES>", "2G", "a message has at most 1G bytes"),
         ("--max-log <BYTES>", "lots", "a number of bytes, like 4096, 64K or 1M, is needed"),
         ("--allow <ADDR>", "here", "invalid IP address syntax"),
