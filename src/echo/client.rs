@@ -15,7 +15,7 @@ use super::host;
 use super::input::{Input, Typed};
 use super::link::{Link, Woken};
 use super::readback::{Save, Tally, read_back};
-use super::screen::{self, Screen};
+use super::screen::{self, After, Screen};
 use super::wire::{self, QUIT};
 use crate::fault::{self, Fault};
 
@@ -51,9 +51,9 @@ impl Client {
     pub fn run(self) -> anyhow::Result<()> {
         let mut screen = Screen::new(screen::stdout()?);
         // What is wrong with files is found out before a server is bothered.
-        let mut stdin = Input::stdin(self.max_message)?;
+        let mut stdin = Input::stdin()?;
         let mut script = match &self.script {
-            Some(path) if path.as_os_str() != "-" => Some(Input::script(path, self.max_message)?),
+            Some(path) if path.as_os_str() != "-" => Some(Input::script(path)?),
             _ => None,
         };
         let save = self.save_log.as_deref().map(Save::new).transpose()?;
@@ -72,22 +72,23 @@ impl Client {
         let link = self.connect(&host, port)?;
         screen.connected();
         let input = script.as_mut().unwrap_or(&mut stdin);
-        let empty = Tally::new();
+        input.set_limit(self.max_message);
         let mut quit = false;
-        let held = self.converse(input, &link, &mut screen, empty.clone()).and_then(|(sent, unsent)| {
+        let held = self.converse(input, &link, &mut screen).and_then(|(sent, unsent)| {
             quit = unsent.is_none();
             screen.log_follows();
-            let judged = read_back(&link, &sent, empty, self.max_message, &mut screen, save);
+            let judged = read_back(&link, &sent, self.max_message, &mut screen, save);
             unsent.map_or(Ok(()), Err).and(judged)
         });
         let shown = screen.finish();
         // A session that failed did not come to a quit: its error says what was sent.
-        match input.left_over() {
-            _ if !quit => {}
-            (0, _) => {}
-            (1, true) => fault::note("1 line after quit was not sent"),
-            (count, true) => fault::note(&format!("{count} lines after quit were not sent")),
-            (count, false) => fault::note(&format!("more than {count} lines after quit were not sent")),
+        if quit {
+            match input.left_over() {
+                (0, _) => {}
+                (1, true) => fault::note("1 line after quit was not sent"),
+                (count, true) => fault::note(&format!("{count} lines after quit were not sent")),
+                (count, false) => fault::note(&format!("more than {count} lines after quit were not sent")),
+            }
         }
         held?;
         Ok(shown?)
@@ -100,27 +101,34 @@ impl Client {
         input: &mut Input,
         link: &Link,
         screen: &mut Screen<impl Write>,
-        mut sent: Tally,
     ) -> Result<(Tally, Option<Fault>), Fault> {
+        let mut sent = Tally::new();
         let mut out = BufWriter::with_capacity(CHUNK, link);
         let progress = Progress::new(input);
         let lost = |error, sent: &Tally| gone(Some(error), sent);
         let unsent = loop {
-            input.prompt(screen::ASK_MESSAGE, screen);
             if !input.is_ready() {
+                // Before there is a prompt: a server that is gone by now has nothing asked for it.
                 screen.flush();
                 out.flush().map_err(|error| lost(error, &sent))?;
-                progress.show(input);
-                match link.wait(Some(input.as_fd()), None) {
-                    Ok(Woken::Gone(error)) => {
-                        input.give_up(screen);
-                        return Err(gone(error, &sent));
-                    }
-                    Ok(Woken::Input | Woken::Time) => {}
-                    Err(error) => return Err(Fault::new("cannot wait for input").because(error)),
-                }
             }
-            match input.next(screen) {
+            input.prompt(screen::ASK_MESSAGE, screen);
+            let mut unreadable = None;
+            while unreadable.is_none() && !input.is_ready() {
+                screen.flush();
+                progress.show(input);
+                let fault = match link.wait(Some(input.as_fd()), None) {
+                    Ok(Woken::Input | Woken::Time) => {
+                        unreadable = input.take_in().err();
+                        continue;
+                    }
+                    Ok(Woken::Gone(error)) => gone(error, &sent),
+                    Err(error) => Fault::new("cannot wait for input").because(error),
+                };
+                input.give_up(screen);
+                return Err(fault);
+            }
+            match unreadable.map_or_else(|| input.next(screen), Err) {
                 Ok(Typed::Line(QUIT) | Typed::End) => break None,
                 Ok(Typed::Line(message)) => {
                     screen.sending(message);
@@ -138,6 +146,12 @@ impl Client {
                     }
                     screen.flush();
                     fault::tell(&Fault::new(format!("{over}; it was not sent")).hint(hint).into());
+                    continue;
+                }
+                Ok(Typed::NotUtf8) => {
+                    screen.flush();
+                    let garbled = Fault::new("what was typed is not UTF-8; it was not sent");
+                    fault::tell(&garbled.hint("--script or a pipe sends bytes of any kind").into());
                     continue;
                 }
                 Err(error) => {
@@ -204,6 +218,8 @@ impl Client {
             io::ErrorKind::ConnectionRefused => Fault::new(format!("{cannot}: nobody listens there")).hint(
                 format!("start the server first (echolog server {port}), or let --wait SECONDS wait for it"),
             ),
+            io::ErrorKind::ConnectionReset => Fault::new(format!("{cannot}: the server refused it"))
+                .hint("it may be serving another client, or allow only the addresses it was given"),
             io::ErrorKind::TimedOut => {
                 let seconds = self.connect_timeout.as_secs_f64();
                 Fault::new(format!("{cannot}: no answer within {seconds} s"))
@@ -216,10 +232,7 @@ impl Client {
 
 /// The server closed the connection, or it was lost.
 fn gone(error: Option<io::Error>, sent: &Tally) -> Fault {
-    let after = match sent.messages() {
-        1 => "after 1 message".to_owned(),
-        count => format!("after {count} messages"),
-    };
+    let after = After(sent.messages());
     let hint = "the log is lost with it; the server's screen may tell why it went";
     match error {
         None => Fault::new(format!("the server closed the connection {after}")).hint(hint),

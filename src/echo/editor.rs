@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use nix::sys::signal::{Signal, raise};
-use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
+use nix::sys::termios::{FlushArg, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Cmd, Config, KeyCode, KeyEvent, Modifiers};
@@ -28,7 +28,10 @@ pub struct Editor {
     requests: Sender<Request>,
     answers: Receiver<rustyline::Result<String>>,
     answered: PipeReader,
+    /// An answer that was fetched and not yet handed out.
+    answer: Option<rustyline::Result<String>>,
     terminal: Termios,
+    signals: SigSet,
     reading: bool,
     /// Lines of a paste that are still to be handed out.
     pasted: VecDeque<String>,
@@ -48,6 +51,8 @@ pub enum Edited {
     Typed(String),
     /// A further line of a paste, which the terminal has shown only as part of the whole.
     Pasted(String),
+    /// Bytes that are not UTF-8. They are gone, and what came with them.
+    NotUtf8,
     /// Ctrl-D.
     End,
 }
@@ -69,6 +74,8 @@ impl Editor {
             rustyline::Editor::<(), _>::with_history(config, MemHistory::new()).map_err(io::Error::other)?;
         // There is nothing to complete; a tab is a character of a message like any other.
         editor.bind_sequence(KeyEvent(KeyCode::Tab, Modifiers::NONE), Cmd::SelfInsert(1, '\t'));
+        // What Linux makes of a Ctrl-D that is typed while no line is being read.
+        editor.bind_sequence(KeyEvent(KeyCode::Char('@'), Modifiers::CTRL), Cmd::EndOfFile);
         thread::Builder::new().name("editor".into()).spawn(move || {
             for Request { prompt, remember } in requested {
                 let line = editor.readline(prompt);
@@ -82,7 +89,13 @@ impl Editor {
                 }
             }
         })?;
-        Ok(Editor { requests, answers, answered, terminal, reading: false, pasted: VecDeque::new() })
+        // What a terminal signals is for the thread that reads it. Were Ctrl-Z taken by this one, the
+        // other would be back at work on the terminal before the program stops; and this one has no
+        // use for an interrupt or a new size of the window while it waits.
+        let signals = SigSet::from_iter([Signal::SIGTSTP, Signal::SIGINT, Signal::SIGWINCH])
+            .thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let (answer, pasted) = (None, VecDeque::new());
+        Ok(Editor { requests, answers, answered, answer, terminal, signals, reading: false, pasted })
     }
 
     /// Shows `prompt` and begins to read a line, which history will offer again if it is to `remember`.
@@ -100,15 +113,34 @@ impl Editor {
         self.pasted.len() as u64
     }
 
+    /// Whether [`next`](Self::next) will answer at once.
+    pub fn is_ready(&self) -> bool {
+        self.has_pasted() || self.answer.is_some()
+    }
+
+    /// Fetches the answer that the [descriptor](Self::as_fd) told of.
+    pub fn fetch(&mut self) -> io::Result<()> {
+        self.answer = Some(self.receive()?);
+        Ok(())
+    }
+
+    fn receive(&mut self) -> io::Result<rustyline::Result<String>> {
+        let answer = self.answers.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
+        self.reading = false;
+        self.answered.read_exact(&mut [0])?;
+        Ok(answer)
+    }
+
     /// The next line of a paste, or else the line that is being read. Ctrl-C ends the program as it
     /// would without an editor: by the signal.
     pub fn next(&mut self) -> io::Result<Edited> {
         if let Some(line) = self.pasted.pop_front() {
             return Ok(Edited::Pasted(line));
         }
-        let answer = self.answers.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
-        self.reading = false;
-        self.answered.read_exact(&mut [0])?;
+        let answer = match self.answer.take() {
+            Some(answer) => answer,
+            None => self.receive()?,
+        };
         match answer {
             Ok(text) => {
                 // A line end at the end of a paste ends its last line and does not begin another.
@@ -119,9 +151,15 @@ impl Editor {
             }
             Err(ReadlineError::Eof) => Ok(Edited::End),
             Err(ReadlineError::Interrupted) => {
+                self.signals.thread_set_mask()?;
                 raise(Signal::SIGINT)?;
                 // Whoever started this program may have it ignore the signal.
                 Err(io::ErrorKind::Interrupted.into())
+            }
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                // The rest of a paste would come as messages that nobody wrote.
+                tcflush(io::stdin(), FlushArg::TCIFLUSH)?;
+                Ok(Edited::NotUtf8)
             }
             Err(ReadlineError::Io(error)) => Err(error),
             Err(error) => Err(io::Error::other(error)),
@@ -136,6 +174,13 @@ impl Editor {
             _ = io::stdout().write_all(NO_BRACKETED_PASTE).and_then(|()| io::stdout().flush());
             _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &self.terminal);
         }
+    }
+}
+
+impl Drop for Editor {
+    fn drop(&mut self) {
+        // Without the thread that took these signals, nobody would.
+        _ = self.signals.thread_set_mask();
     }
 }
 

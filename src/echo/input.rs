@@ -18,6 +18,9 @@ use super::screen::Screen;
 use super::wire::{LineEnd, Lines, Next};
 use crate::fault::{self, Fault};
 
+/// Longest answer to what the command line left out, in bytes.
+const ANSWER: usize = 4096;
+
 /// How much is read to count the lines that were left over.
 const LEFT_OVER: u64 = 64 * 1024 * 1024;
 
@@ -43,7 +46,7 @@ enum Source {
     },
     /// A person at a terminal that can do more than show characters.
     Editor {
-        editor: Editor,
+        editor: Box<Editor>,
         /// The line that was handed out last.
         line: String,
     },
@@ -56,41 +59,52 @@ pub enum Typed<'a> {
     Line(&'a [u8]),
     /// A line over the limit; it is passed over.
     TooLong,
+    /// Something that a line editor cannot read.
+    NotUtf8,
     /// The end of input: end of the file, Ctrl-D.
     End,
 }
 
 impl Input {
     /// Standard input; with a line editor where a person can use one.
-    pub fn stdin(limit: usize) -> io::Result<Self> {
+    pub fn stdin() -> io::Result<Self> {
         let stdin = io::stdin();
         let keyboard = stdin.is_terminal();
         let shown_by_terminal = keyboard && io::stdout().is_terminal();
         // A file of our own, without a buffer between: what `poll` says of it is then all there is.
         let file = File::from(stdin.as_fd().try_clone_to_owned()?);
-        let mut input = Input::new(file, "standard input".into(), limit, shown_by_terminal);
+        let mut input = Input::new(file, "standard input".into(), shown_by_terminal);
         input.keyboard = keyboard;
         if shown_by_terminal && editor::is_possible() {
-            input.source = Source::Editor { editor: Editor::new()?, line: String::new() };
+            input.source = Source::Editor { editor: Box::new(Editor::new()?), line: String::new() };
         }
         Ok(input)
     }
 
     /// The script at `path`.
-    pub fn script(path: &Path, limit: usize) -> Result<Self, Fault> {
+    pub fn script(path: &Path) -> Result<Self, Fault> {
         let cannot =
             |error| Fault::usage(format!("cannot read the script {}", path.display())).because(error);
         let file = File::open(path).map_err(cannot)?;
         if file.metadata().map_err(cannot)?.is_dir() {
             return Err(cannot(io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        Ok(Input::new(file, path.display().to_string(), limit, false))
+        Ok(Input::new(file, path.display().to_string(), false))
     }
 
-    fn new(file: File, name: String, limit: usize, shown_by_terminal: bool) -> Self {
+    fn new(file: File, name: String, shown_by_terminal: bool) -> Self {
         let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
-        let lines = Lines::new(Counted { file, read: 0 }, LineEnd::MaybeCrLf, limit);
-        Input { source: Source::Lines { lines, shown_by_terminal }, name, size, limit, keyboard: false }
+        let lines = Lines::new(Counted { file, read: 0 }, LineEnd::MaybeCrLf, ANSWER);
+        let source = Source::Lines { lines, shown_by_terminal };
+        Input { source, name, size, limit: ANSWER, keyboard: false }
+    }
+
+    /// Takes messages of at most `limit` bytes from here on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+        if let Source::Lines { lines, .. } = &mut self.source {
+            lines.set_limit(limit);
+        }
     }
 
     /// Whether a person is there who can be asked again.
@@ -102,7 +116,17 @@ impl Input {
     pub fn is_ready(&mut self) -> bool {
         match &mut self.source {
             Source::Lines { lines, .. } => lines.is_ready(),
-            Source::Editor { editor, .. } => editor.has_pasted(),
+            Source::Editor { editor, .. } => editor.is_ready(),
+        }
+    }
+
+    /// Takes in what has come, so that [`is_ready`](Self::is_ready) may come true. While the
+    /// [descriptor](Self::as_fd) is readable this does not block, as [`next`](Self::next) does where
+    /// only a part of a line has come.
+    pub fn take_in(&mut self) -> io::Result<()> {
+        match &mut self.source {
+            Source::Lines { lines, .. } => lines.read_more(),
+            Source::Editor { editor, .. } => editor.fetch(),
         }
     }
 
@@ -168,6 +192,7 @@ impl Input {
                         screen.typed(pasted.as_bytes());
                         *line = pasted;
                     }
+                    Edited::NotUtf8 => return Ok(Typed::NotUtf8),
                     Edited::End => return Ok(Typed::End),
                 }
                 Ok(if line.len() > self.limit { Typed::TooLong } else { Typed::Line(line.as_bytes()) })
@@ -203,6 +228,7 @@ impl Input {
             let answer = match self.next(screen) {
                 Ok(Typed::Line(line)) => parse(&String::from_utf8_lossy(line)),
                 Ok(Typed::TooLong) => Err("that is too long".into()),
+                Ok(Typed::NotUtf8) => Err("that is not UTF-8".into()),
                 Ok(Typed::End) => {
                     screen.flush();
                     return Err(Fault::usage(format!("the input ended at \"{asked}\""))
@@ -210,6 +236,8 @@ impl Input {
                         .into());
                 }
                 Err(error) => {
+                    screen.end_of_input();
+                    screen.flush();
                     return Err(Fault::usage(format!("no answer to \"{asked}\"")).because(error).into());
                 }
             };

@@ -4,10 +4,13 @@
 //! error is kept, nothing more is written, and [`Screen::finish`] tells of it at the end. Nothing is
 //! written out before [`Screen::flush`] or a full buffer: whoever is about to block flushes.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 use crate::fault::Fault;
 use crate::safe;
@@ -24,9 +27,28 @@ pub const ASK_MESSAGE: &str = "enter a message to send to server: ";
 /// The bytes written out at once.
 const CHUNK: usize = 128 * 1024;
 
-/// Standard output as a file, so that nothing is kept back in a buffer but our own.
+/// Standard output as a file, so that nothing is kept back in a buffer but our own. From here on a
+/// limit on the size of files (`ulimit -f`) is an error of whoever writes one, like a full disk.
 pub fn stdout() -> io::Result<File> {
+    // SAFETY: no handler is installed that could run anywhere.
+    #[expect(unsafe_code, reason = "what a signal does is changed")]
+    unsafe {
+        signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
+    }
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+/// How many messages there were, as the errors of both programs say it.
+#[derive(Clone, Copy, Debug)]
+pub struct After(pub u64);
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("after 1 message"),
+            count => write!(f, "after {count} messages"),
+        }
+    }
 }
 
 /// What one of the programs shows on its standard output.

@@ -12,12 +12,9 @@ use super::host::{self, Ports};
 use super::input::Input;
 use super::link::Link;
 use super::log::Log;
-use super::screen::{self, Screen};
+use super::screen::{self, After, Screen};
 use super::wire::{LineEnd, Lines, Next, QUIT};
 use crate::fault::{self, Fault};
-
-/// Longest answer taken at a prompt, in bytes.
-const ANSWER: usize = 4096;
 
 /// What a server is to do.
 #[derive(Debug)]
@@ -40,7 +37,7 @@ impl Server {
         let mut screen = Screen::new(screen::stdout()?);
         let ports = match self.ports {
             Some(ports) => ports,
-            None => Input::stdin(ANSWER)?.ask(screen::ASK_PORT, &mut screen, str::parse)?,
+            None => Input::stdin()?.ask(screen::ASK_PORT, &mut screen, str::parse)?,
         };
         let listener = host::listen(self.bind.as_deref(), ports)?;
         screen.server_address(host::address_to_show(&listener)?);
@@ -100,10 +97,7 @@ fn serve(
         if !lines.is_ready() {
             screen.flush();
         }
-        let after = match log.messages() {
-            1 => "after 1 message".to_owned(),
-            kept => format!("after {kept} messages"),
-        };
+        let after = After(log.messages());
         return Err(match lines.next() {
             // A `quit` without its line end, and then an orderly end, is what `printf quit | nc` sends.
             Ok(Next::Line(QUIT) | Next::Tail(QUIT)) => {

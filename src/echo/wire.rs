@@ -77,6 +77,11 @@ impl<R: Read> Lines<R> {
         }
     }
 
+    /// Takes lines of at most `limit` bytes from here on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Whether [`next`](Self::next) will answer without reading, and so without blocking.
     pub fn is_ready(&mut self) -> bool {
         self.skip();
@@ -113,7 +118,7 @@ impl<R: Read> Lines<R> {
                     _ => Next::Tail(&self.buffer[tail]),
                 });
             }
-            self.fill()?;
+            self.read_more()?;
         }
     }
 
@@ -157,8 +162,9 @@ impl<R: Read> Lines<R> {
         found.map(|_| self.scanned)
     }
 
-    /// Reads once. What is kept moves to the front first, so that a line always lies in one piece.
-    fn fill(&mut self) -> io::Result<()> {
+    /// Reads once, so that [`is_ready`](Self::is_ready) may come true.
+    pub fn read_more(&mut self) -> io::Result<()> {
+        // What is kept moves to the front, so that a line always lies in one piece.
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.scanned -= self.start;

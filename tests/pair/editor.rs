@@ -1,5 +1,6 @@
 //! The line editor of the client, at a terminal that can do more than show characters.
 
+use std::io::Write;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
@@ -13,10 +14,13 @@ const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
+const CTRL_Z: &str = "\x1a";
 
-/// A client at a terminal, within a shell that tells the terminal's settings before and after it.
+/// A client at a terminal, within a shell that tells the terminal's settings before and after it, and
+/// whenever it is stopped, and resumes it.
 struct Terminal {
     session: PtySession,
+    client: Pid,
     settings: String,
 }
 
@@ -24,20 +28,46 @@ impl Terminal {
     /// A client of `server`, at its first prompt.
     #[track_caller]
     fn with_client_of(server: &Server) -> Self {
-        let script =
-            "stty -g; echo begin; \"$0\" client 127.0.0.1 \"$1\"; echo \"code $?\"; stty -g; echo over";
+        Terminal::with_typed_ahead("", server)
+    }
+
+    /// The same, with `text` typed before the client reads its terminal.
+    #[track_caller]
+    fn with_typed_ahead(text: &str, server: &Server) -> Self {
+        let script = r#"
+            stty -g; echo begin
+            # A job of its own can be stopped; and its interrupts are not the shell's.
+            set -m
+            trap : INT
+            sh -c 'echo "id $$"; exec "$0" client 127.0.0.1 "$1"' "$0" "$1"
+            code=$?
+            while [ $code = 148 ]; do
+                echo stopped; stty -g; echo resumed
+                fg > /dev/null
+                code=$?
+            done
+            echo "code $code"; stty -g; echo over"#;
         let mut shell = Command::new("sh");
         shell.args(["-c", script, ECHOLOG, &server.port.to_string()]).env("TERM", "xterm-256color");
         let deadline = u64::try_from(DEADLINE.as_millis()).expect("it is seconds");
         let mut session = spawn_command(shell, Some(deadline)).expect("a terminal");
+        session.send(text).and_then(|_| session.flush()).expect("the terminal takes it");
         let settings = session.exp_string("begin").expect("the settings").trim().to_owned();
+        session.exp_string("id ").expect("its process id");
+        let client = session.read_line().expect("its process id").trim().parse().expect("a number");
         session.exp_string(PROMPT).expect("a prompt");
-        Terminal { session, settings }
+        Terminal { session, client: Pid::from_raw(client), settings }
     }
 
     #[track_caller]
     fn types(&mut self, text: &str) {
         self.session.send(text).and_then(|_| self.session.flush()).expect("the client reads its terminal");
+    }
+
+    #[track_caller]
+    fn types_bytes(&mut self, bytes: &[u8]) {
+        let mut terminal = self.session.process().get_file_handle().expect("its terminal");
+        terminal.write_all(bytes).expect("the client reads its terminal");
     }
 
     #[track_caller]
@@ -65,7 +95,6 @@ fn the_arrow_keys_edit_the_line_and_bring_back_earlier_ones() {
     terminal.shows(PROMPT);
     terminal.types(&format!("{UP} again\r"));
     server.running.shows("server received message: \"hello again\"\n");
-    terminal.shows(PROMPT);
     terminal.types(CTRL_D);
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0);
@@ -83,6 +112,13 @@ fn lines_that_are_pasted_together_are_messages_of_their_own() {
         .shows("message: \"one\"\nserver received message: \"\ttwo\"\nserver received message: \"three\"\n");
     terminal.shows("client sending message: \"three\"");
     terminal.types("quit\r");
+    assert_eq!(terminal.ends().0, 0);
+}
+
+#[test]
+fn the_end_of_input_that_is_typed_ahead_is_not_lost() {
+    let server = Server::start(&[]);
+    let terminal = Terminal::with_typed_ahead(CTRL_D, &server);
     assert_eq!(terminal.ends().0, 0);
 }
 
@@ -131,4 +167,61 @@ fn a_server_that_goes_away_is_noticed_at_the_prompt_and_the_terminal_left_as_it_
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1);
     assert!(shown.contains("\r\nerror: the server closed the connection after 0 messages\r\n"), "{shown}");
+}
+
+#[test]
+fn ctrl_z_stops_the_client_with_the_terminal_as_it_was_and_later_the_line_is_there_again() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types("half a mess");
+    terminal.shows("mess");
+    // What a thread too many does wrong here it does only now and then.
+    for _ in 0..10 {
+        terminal.types(CTRL_Z);
+        terminal.shows("stopped");
+        assert_eq!(terminal.shows("resumed").trim(), terminal.settings, "the terminal's settings");
+        terminal.shows(&format!("{PROMPT}half a mess"));
+    }
+    terminal.types("age\r");
+    server.running.shows("server received message: \"half a message\"\n");
+    terminal.types("quit\r");
+    assert_eq!(terminal.ends().0, 0);
+}
+
+#[test]
+fn an_interrupt_that_was_not_typed_ends_the_client_too() {
+    let server = Server::start(&[]);
+    let terminal = Terminal::with_client_of(&server);
+    kill(terminal.client, Signal::SIGINT).expect("the client runs");
+    assert_eq!(terminal.ends().0, 128 + Signal::SIGINT as i32);
+}
+
+#[test]
+fn a_line_that_is_too_wide_for_a_new_size_of_the_window_is_drawn_again_at_once() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types(&format!("{}, the end", "0123456789".repeat(6)));
+    terminal.shows("end");
+    let stty = Command::new("stty")
+        .args(["-F", &format!("/proc/{}/fd/0", terminal.client)])
+        .args(["cols", "40"])
+        .status();
+    assert!(stty.expect("stty is everywhere").success());
+    terminal.shows(PROMPT);
+    terminal.types("\rquit\r");
+    assert_eq!(terminal.ends().0, 0);
+}
+
+#[test]
+fn what_is_typed_and_is_not_utf_8_is_refused_and_asked_for_again() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types_bytes(b"caf\xe9 and more\r");
+    terminal.shows("error: what was typed is not UTF-8; it was not sent\r\n");
+    terminal.shows(PROMPT);
+    terminal.types("coffee\r");
+    server.running.shows("at address: 127.0.0.1\nserver received message: \"coffee\"\n");
+    terminal.types("quit\r");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
 }

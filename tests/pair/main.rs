@@ -7,6 +7,7 @@
 mod common;
 
 mod assignment;
+mod edges;
 mod editor;
 mod errors;
 mod hostile;
