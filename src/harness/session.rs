@@ -347,13 +347,15 @@ fn await_ready(
     let sockets = Sockets::open()?;
     // Its end, if it has come before it was ready.
     let died = || server.ending().map(|_| Readiness::Died);
+    let mut line = 0;
     let ready = match &spec.ready {
         Ready::Line(begin) => stage.wait(until, || {
             let died = died();
             let seen = server.view(|seen| {
-                let whole =
-                    seen.screen().split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
-                whole.into_iter().any(|line| line.starts_with(begin.as_bytes()))
+                let new = &seen.screen()[line..];
+                let whole = new.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+                let mut whole = whole.inspect(|text| line += text.len());
+                whole.any(|line| line.starts_with(begin.as_bytes()))
             });
             if seen { Some(Ok(Readiness::Ready(stage.now()))) } else { died.map(Ok) }
         }),
@@ -391,8 +393,27 @@ fn type_line(program: &Program, line: &[u8], until: Duration) {
     if !echoes {
         return;
     }
-    let echo = |screen: &[u8]| memmem::find(&screen[shown..], &line).map(drop);
-    let _ = program.wait_for(until.min(program.stage().now() + ECHO), |seen| echo(seen.screen()));
+    let mut echo = Search { texts: vec![&line], from: shown };
+    let until = until.min(program.stage().now() + ECHO);
+    let _ = program.wait_for(until, |seen| echo.finds_in(seen.screen()).then_some(()));
+}
+
+/// A search for any of some texts on a screen that grows, in which no byte is looked at twice.
+struct Search<'a> {
+    texts: Vec<&'a [u8]>,
+    /// Where on the screen it goes on.
+    from: usize,
+}
+
+impl Search<'_> {
+    fn finds_in(&mut self, screen: &[u8]) -> bool {
+        let new = &screen[self.from..];
+        let found = !new.is_empty() && self.texts.iter().any(|text| memmem::find(new, text).is_some());
+        // A text may have come in part.
+        let longest = self.texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        self.from = self.from.max(screen.len().saturating_sub(longest.saturating_sub(1)));
+        found
+    }
 }
 
 /// How long the echo of a typed line is waited for: a program may turn it off at this very moment.
@@ -485,14 +506,10 @@ impl Feed<'_> {
     /// time was up first; when one of the two has ended there is no more to wait for.
     fn await_shown(&self, message: &[u8], shown: usize) -> bool {
         let as_shown = safe::show(message);
+        let mut search = Search { texts: vec![message, as_shown.as_bytes()], from: shown };
         let waited = self.stage.wait(self.until, || {
             let over = self.server.ending().is_some() || self.client.ending().is_some();
-            let seen = self.server.view(|seen| {
-                let new = &seen.screen()[shown..];
-                !new.is_empty()
-                    && (memmem::find(new, message).is_some()
-                        || memmem::find(new, as_shown.as_bytes()).is_some())
-            });
+            let seen = self.server.view(|seen| search.finds_in(seen.screen()));
             (seen || over).then_some(())
         });
         waited != Waited::TimeUp
@@ -666,6 +683,19 @@ print("log:", repr(log), flush=True)
     }
 
     const MESSAGES: &str = "one\n\nthree, Zoë\nquit\n";
+
+    #[test]
+    fn a_text_is_found_wherever_the_screen_was_looked_at_in_between() {
+        let screen = b"server received message: \"one\"\n";
+        for first in 0..screen.len() {
+            let mut search = Search { texts: vec![b"nothing like it", b"one"], from: 0 };
+            let early = search.finds_in(&screen[..first]);
+            assert_eq!(early, first >= 29, "{first}");
+            assert!(early || search.finds_in(screen), "{first}");
+        }
+        let mut any = Search { texts: vec![b""], from: 3 };
+        assert!(!any.finds_in(b"abc") && any.finds_in(b"abcd"));
+    }
 
     #[test]
     fn a_foreign_pair_is_played_by_every_drive_over_every_wire() {
