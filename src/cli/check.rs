@@ -39,9 +39,7 @@ Examples:
                 --client 'python3 client.py {host} {port}'
 
 What is run here can read and write your files, use the network, and outlive its
-limits on purpose; put a container around what you do not trust.
-
-Exit codes: 0 everything passes; 1 something does not; 2 nothing could be run.";
+limits on purpose; put a container around what you do not trust.";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]

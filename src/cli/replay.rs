@@ -60,9 +60,7 @@ them as you would read code:
   mkdir fixtures/my-case
   printf 'first\\nsecond\\nquit\\n' > fixtures/my-case/messages.txt
   echolog replay --bless fixtures/my-case
-Or type it yourself: echolog record fixtures/my-case
-
-Exit codes: 0 everything agrees; 1 something does not; 2 nothing could be played.";
+Or type it yourself: echolog record fixtures/my-case";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
@@ -143,9 +141,7 @@ Read them as you would read code: nothing else checks them.
 
 Examples:
   echolog record fixtures/my-case
-  printf 'first\\nquit\\n' | echolog record fixtures/my-case
-
-Exit codes: 0 recorded; 1 the session failed, nothing was recorded; 2 usage.";
+  printf 'first\\nquit\\n' | echolog record fixtures/my-case";
 
 #[derive(Debug, Args)]
 #[command(after_help = RECORD_HELP)]
