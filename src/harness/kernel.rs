@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nix::errno::Errno;
@@ -241,7 +241,12 @@ struct Stat {
     session: i32,
     sleeps: bool,
     ended: bool,
+    /// It is on its way into another program: that has no environment yet, and the old one's is gone.
+    between_programs: bool,
 }
+
+/// `PF_KTHREAD` of linux/sched.h: a thread of the kernel has no environment either, and never will.
+const KERNEL_THREAD: u64 = 0x0020_0000;
 
 fn stat(pid: i32) -> Option<Stat> {
     let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
@@ -251,7 +256,11 @@ fn stat(pid: i32) -> Option<Stat> {
     let mut fields = text.split_ascii_whitespace();
     let state = fields.next()?;
     let session = fields.nth(2)?.parse().ok()?;
-    Some(Stat { session, sleeps: state == "S", ended: matches!(state, "Z" | "X" | "x") })
+    let flags: u64 = fields.nth(2)?.parse().ok()?;
+    let environment_end: u64 = fields.nth(41)?.parse().ok()?;
+    let ended = matches!(state, "Z" | "X" | "x");
+    let between_programs = environment_end == 0 && !ended && flags & KERNEL_THREAD == 0;
+    Some(Stat { session, sleeps: state == "S", ended, between_programs })
 }
 
 /// The number of the process (or thread) that was made last.
@@ -288,9 +297,23 @@ pub fn relatives(leader: i32, tag: &str) -> BTreeSet<i32> {
         .collect()
 }
 
+/// How long a process may take from one program into the next (execve(2)), even on a busy machine.
+const BETWEEN_PROGRAMS: Duration = Duration::from_millis(500);
+
 fn carries(pid: i32, tag: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environment| memchr::memmem::find(&environment, tag.as_bytes()).is_some())
+    let until = Instant::now() + BETWEEN_PROGRAMS;
+    loop {
+        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        if memchr::memmem::find(&environment, tag.as_bytes()).is_some() {
+            return true;
+        }
+        // Seen in between, a process that carries the tag would be taken for one that does not.
+        let in_between = environment.is_empty() && stat(pid).is_some_and(|stat| stat.between_programs);
+        if !in_between || Instant::now() > until {
+            return false;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// The command line of `pid`, as far as it can be read.
