@@ -162,6 +162,11 @@ impl Golden {
                 let last = if line_ended { last.strip_suffix(b"\n").unwrap_or(last) } else { last };
                 golden.starts_with(last)
             }),
+            // What is typed in the moment in which the program leaves is shown on the line after.
+            [prompt, echo] if line_ended => golden.get(whole).is_some_and(|golden| {
+                let typed = prompt.strip_suffix(b"\n").and_then(|prompt| golden.strip_prefix(prompt));
+                typed.is_some_and(|typed| typed.starts_with(echo))
+            }),
             _ => false,
         }
     }
