@@ -9,15 +9,20 @@ use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
-use nix::sys::termios::{FlushArg, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
+use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Cmd, Config, KeyCode, KeyEvent, Modifiers};
 
 /// Terminals that cannot move a cursor.
 const PLAIN: [&str; 4] = ["", "dumb", "cons25", "emacs"];
+
+/// How long the thread that reads may take until it has taken the terminal over.
+const TAKING_OVER: Duration = Duration::from_secs(1);
 
 /// Switches off what [`give_up`](Editor::give_up) may find switched on: bracketed paste.
 const NO_BRACKETED_PASTE: &[u8] = b"\x1b[?2004l";
@@ -170,10 +175,25 @@ impl Editor {
     /// entered is gone: it was meant for a server, not for the shell.
     pub fn give_up(&self) {
         if self.reading {
+            // The thread that reads may be only about to take the terminal over, at the beginning of a
+            // line or after a stop; set right before that, it would not stay so.
+            let until = Instant::now() + TAKING_OVER;
+            while !self.has_terminal() && Instant::now() < until {
+                thread::yield_now();
+            }
             // A terminal that cannot be set right any more is beyond help.
             _ = io::stdout().write_all(NO_BRACKETED_PASTE).and_then(|()| io::stdout().flush());
             _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &self.terminal);
         }
+    }
+}
+
+impl Editor {
+    /// Whether the thread that reads has taken the terminal over, or is through with its line.
+    fn has_terminal(&self) -> bool {
+        let mut answered = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        tcgetattr(io::stdin()).is_ok_and(|now| !now.local_flags.contains(LocalFlags::ICANON))
+            || poll(&mut answered, PollTimeout::ZERO) != Ok(0)
     }
 }
 

@@ -588,6 +588,13 @@ server received message: \"hello\"
         }
         assert!(!begins("server is at address: 192.168.1.3\nserver connected", false));
         assert!(!begins(&format!("{SEEN}more"), false));
+        let asked = golden("ask: typed\nnext\n");
+        let left = |seen: &str, ended| asked.begins_with(seen.as_bytes(), &values(), ended);
+        assert!(left("ask: \ntyped\n", true) && left("ask: \nty", true));
+        for other in ["ask: \nwritten\n", "ask: \ntyped\nnext\n", "as\ntyped\n", "ask: typed\nne\ntyped\n"] {
+            assert!(!left(other, true), "{other}");
+        }
+        assert!(!left("ask: \ntyped\n", false));
         assert!(!begins("server is\n", false));
         assert!(!begins("server is\nserver is using", true));
     }

@@ -786,6 +786,7 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn a_server_that_never_listens_is_given_up_when_time_is_up() {
+        // The server sleeps, not the test: it is ended when its time is up.
         let mut peers = Peers::new("import time\ntime.sleep(1000)", CLIENT, ["{port}", "{host} {port}"]);
         peers.limits.time = Duration::from_secs(1);
         let outcome = peers.play(MESSAGES, Drive::Script, Wire::Direct);

@@ -17,7 +17,7 @@ const CTRL_D: &str = "\x04";
 const CTRL_Z: &str = "\x1a";
 
 /// A client at a terminal, within a shell that tells the terminal's settings before and after it, and
-/// whenever it is stopped, and resumes it.
+/// whenever it is stopped, and resumes it when told to.
 struct Terminal {
     session: PtySession,
     client: Pid,
@@ -42,7 +42,7 @@ impl Terminal {
             sh -c 'echo "id $$"; exec "$0" client 127.0.0.1 "$1"' "$0" "$1"
             code=$?
             while [ $code = 148 ]; do
-                echo stopped; stty -g; echo resumed
+                echo stopped; stty -g; echo resume?; read answer
                 fg > /dev/null
                 code=$?
             done
@@ -179,7 +179,8 @@ fn ctrl_z_stops_the_client_with_the_terminal_as_it_was_and_later_the_line_is_the
     for _ in 0..10 {
         terminal.types(CTRL_Z);
         terminal.shows("stopped");
-        assert_eq!(terminal.shows("resumed").trim(), terminal.settings, "the terminal's settings");
+        assert_eq!(terminal.shows("resume?").trim(), terminal.settings, "the terminal's settings");
+        terminal.types("yes\r");
         terminal.shows(&format!("{PROMPT}half a mess"));
     }
     terminal.types("age\r");
@@ -224,4 +225,22 @@ fn what_is_typed_and_is_not_utf_8_is_refused_and_asked_for_again() {
     terminal.types("quit\r");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 0, "{shown}");
+}
+
+#[test]
+fn a_server_that_goes_away_while_the_client_is_stopped_leaves_the_terminal_as_it_was() {
+    // Which thread is at the terminal first is another one now and then.
+    for _ in 0..20 {
+        let server = Server::start(&[]);
+        let mut terminal = Terminal::with_client_of(&server);
+        terminal.types(CTRL_Z);
+        terminal.shows("resume?");
+        let id = i32::try_from(server.running.id()).expect("process ids are small");
+        kill(Pid::from_raw(id), Signal::SIGKILL).expect("the server runs");
+        server.running.ends().was_ended_by(Signal::SIGKILL);
+        terminal.types("yes\r");
+        let (code, shown) = terminal.ends();
+        assert_eq!(code, 1);
+        assert!(shown.contains("error: the server closed the connection after 0 messages"), "{shown}");
+    }
 }
