@@ -1,11 +1,12 @@
 //! One connection, looked after.
 //!
 //! What holds: a peer that is gone (closed, reset, or at the far end of a cut cable) is noticed
-//! within 30 seconds; a peer that lives but takes its time is waited for, however long. TCP alone gives only one of the two: without a time-out, unacknowledged bytes
-//! are sent again for a quarter of an hour; with `TCP_USER_TIMEOUT`, Linux also ends a connection
-//! whose peer answers every probe but does not read (a pager, a stopped terminal). So the time-out
-//! is on, except while the peer has acknowledged all it was sent and has closed its window: a cable
-//! that is cut just then is noticed only when TCP itself gives up, after up to half an hour.
+//! within 30 seconds; a peer that lives but takes its time is waited for, however long. TCP alone
+//! gives only one of the two: without a time-out, unacknowledged bytes are sent again for a quarter
+//! of an hour; with `TCP_USER_TIMEOUT`, Linux also ends a connection whose peer answers every probe
+//! but does not read (a pager, a stopped terminal). So the time-out is on, except while the peer has
+//! acknowledged all it was sent and has closed its window: a cable that is cut just then is noticed
+//! only when TCP itself gives up, after up to half an hour.
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
