@@ -12,8 +12,9 @@ use super::replay::jobs;
 use crate::fault::{Exit, Fault};
 use crate::harness::check::report::{Format, Points, Report};
 use crate::harness::check::{self, Check, PROFILE, Requirement, Submission};
-use crate::harness::program::{self, Limits};
+use crate::harness::program::Limits;
 use crate::harness::replay::Shard;
+use crate::harness::stage;
 
 const HELP: &str = "\
 A submission is a directory with a file echolog.toml:
@@ -132,12 +133,12 @@ impl CheckArgs {
         if format == Format::Gradescope && check.submissions.len() > 1 {
             return Err(Fault::usage("a results.json is for one submission").into());
         }
-        program::stop_on_signals()?;
+        stage::stop_on_signals()?;
         let mut report = Report::new(&check, format, points, again, output.as_deref())?;
         let run = check.run(&mut |event| report.tell(event));
         let count = report.finish()?;
         run?;
-        if program::stopped() {
+        if stage::stopped() {
             return Err(Fault::new("stopped before the end").into());
         }
         Ok(match (count.passed + count.failed, count.failed + count.unplayable) {

@@ -10,12 +10,13 @@ use clap::Args;
 use super::pair::seconds;
 use crate::fault::{Exit, Fault};
 use crate::harness::fixture::Asked;
-use crate::harness::program::{self, Limits};
+use crate::harness::program::Limits;
 use crate::harness::record;
 use crate::harness::relay::Wire;
 use crate::harness::replay::{Programs, Replay, Shard, WireChoice, random_seed};
 use crate::harness::report::{self, Format, Report};
 use crate::harness::session::Drive;
+use crate::harness::stage;
 
 const HELP: &str = "\
 A fixture is a directory with three plain files:
@@ -159,7 +160,7 @@ impl RecordArgs {
     pub fn run(self) -> anyhow::Result<Exit> {
         let RecordArgs { dir, force } = self;
         record::check(&dir, force)?;
-        program::stop_on_signals()?;
+        stage::stop_on_signals()?;
         report::recording(&dir);
         let recording = record::record(&env::current_exe()?)?;
         recording.write(&dir, force)?;
@@ -202,7 +203,7 @@ impl ReplayArgs {
             report::list(&plan, self.format)?;
             return Ok(Exit::Done);
         }
-        program::stop_on_signals()?;
+        stage::stop_on_signals()?;
         self.play()
     }
 

@@ -23,7 +23,8 @@ pub use self::framing::Framing;
 pub use self::profile::{PROFILE, Submission, init};
 pub use self::requirement::Requirement;
 use self::scene::Theatre;
-use super::program::{self, Limits};
+use super::program::Limits;
+use super::stage;
 use super::verdict::Outcome;
 
 /// What was found for one requirement.
@@ -106,7 +107,7 @@ impl Check {
                             next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
                         let Some(submission) = submission else { return };
                         let verdict = self.judge(submission, &events);
-                        if program::stopped() || events.send(verdict.map(Event::Verdict)).is_err() {
+                        if stage::stopped() || events.send(verdict.map(Event::Verdict)).is_err() {
                             return;
                         }
                     }
@@ -115,7 +116,7 @@ impl Check {
             drop(events);
             for event in told {
                 if let Err(error) = event.and_then(&mut *tell) {
-                    program::stop();
+                    stage::stop();
                     return Err(error);
                 }
             }
@@ -145,7 +146,7 @@ impl Check {
                 verdict.framing = rounds.first().map_or(Framing::Unknown, |round| round.framing.clone());
                 verdict.findings = compared(rounds);
             }
-            Err(error) if program::stopped() => return Err(error),
+            Err(error) if stage::stopped() => return Err(error),
             Err(error) => {
                 let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
                 verdict.unplayable = Some(chain.join(": "));

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::fixture::{CLIENT_GOLDEN, Fixture, SERVER_GOLDEN};
 use super::golden::{Golden, Screen, Values, bless};
-use super::program::{Ending, Run, Stream};
+use super::program::{Ending, Run};
 use super::relay::{Cut, Direction, Tape, Wire};
 use super::session::{Outcome, Readiness, Stall};
+use super::transcript::Stream;
 use super::verdict::{End, Flaw, LogFlaw, Who};
 use crate::safe;
 

@@ -544,7 +544,7 @@ fn attribute(mut rest: &[u8], kind: u16) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::Stage;
+    use super::super::stage::Stage;
     use super::*;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};

@@ -4,6 +4,7 @@
 //! a mistake in the framing cannot agree with itself; and jobs emit verdicts, only `report` words.
 
 pub mod check;
+pub mod command;
 pub mod fixture;
 pub mod golden;
 pub mod judge;
@@ -15,4 +16,7 @@ pub mod relay;
 pub mod replay;
 pub mod report;
 pub mod session;
+pub mod spawn;
+pub mod stage;
+pub mod transcript;
 pub mod verdict;

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::program::without_copies;
+use super::spawn::without_copies;
 use crate::fault::Fault;
 
 /// Where ports are taken from.
@@ -97,7 +97,9 @@ fn is_free(port: u16, reuse: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::{Limits, Program, Ready, Spec, Stage, Streams, Template, Values};
+    use super::super::command::{Ready, Spec, Template, Values};
+    use super::super::program::{Limits, Program, Streams};
+    use super::super::stage::Stage;
     use super::*;
     use std::net::{TcpListener, TcpStream};
     use std::sync::atomic::AtomicBool;

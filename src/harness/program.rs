@@ -1,4 +1,4 @@
-//! One program under test: how it is called, what bounds it, what it showed, how it ended.
+//! One program under test: what bounds it, what it showed, how it ended.
 //!
 //! A program runs as the leader of a session (setsid(2)) with a pseudo-terminal of its own, also where
 //! pipes stand in for its streams. A thread of its own takes in everything it shows at once, so that it
@@ -6,231 +6,32 @@
 //! dropped, neither it nor anything it started is left.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::convert::Infallible;
-use std::ffi::{CString, OsStr, OsString};
-use std::fmt;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, killpg, sigaction};
-use nix::sys::stat::Mode;
-use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{AccessFlags, Pid, access, chdir, execvpe, getpid, pipe2, write};
-use rexpect::process::PtyProcess;
+use nix::unistd::{Pid, getpid, pipe2};
 
+use super::command::{Spec, Values};
 use super::kernel;
-use crate::fault::Fault;
-
-/// What a template leaves open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placeholder {
-    /// `{host}`: the address a client is to connect to.
-    Host,
-    /// `{port}`: the port to listen on, or to connect to.
-    Port,
-    /// `{script}`: the path of the file with the messages, one a line.
-    Script,
-}
-
-impl Placeholder {
-    const ALL: [Placeholder; 3] = [Placeholder::Host, Placeholder::Port, Placeholder::Script];
-
-    fn name(self) -> &'static str {
-        match self {
-            Placeholder::Host => "{host}",
-            Placeholder::Port => "{port}",
-            Placeholder::Script => "{script}",
-        }
-    }
-}
-
-/// What the placeholders stand for in one session. One that is `None` is left as it is written.
-#[derive(Clone, Debug, Default)]
-pub struct Values {
-    /// For `{host}`.
-    pub host: Option<String>,
-    /// For `{port}`.
-    pub port: Option<u16>,
-    /// For `{script}`.
-    pub script: Option<PathBuf>,
-}
-
-/// A command line, or a line to type, with placeholders in it.
-///
-/// `{host}`, `{port}` and `{script}` are filled in; `{{host}` stands for the text `{host}`; any other
-/// lower-case word in braces is an error; all other braces, and a shell's `${name}`, are left alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    text: String,
-    words: Vec<Vec<Part>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Text(OsString),
-    Hole(Placeholder),
-}
-
-impl Template {
-    /// A command line, split into words as a shell splits them (quotes and backslashes; nothing else of
-    /// a shell). A usage fault when it is empty, a quote is left open, or a placeholder is unknown.
-    pub fn command(text: &str) -> anyhow::Result<Template> {
-        let words = shlex::split(text)
-            .ok_or_else(|| Fault::usage(format!("a quote is left open in the command: {text}")))?;
-        if words.is_empty() {
-            return Err(Fault::usage("the command is empty").into());
-        }
-        let words = words.iter().map(|word| parts(word)).collect::<anyhow::Result<_>>()?;
-        Ok(Template { text: text.to_owned(), words })
-    }
-
-    /// One line to type, taken as it is but for its placeholders.
-    pub fn line(text: &str) -> anyhow::Result<Template> {
-        Ok(Template { text: text.to_owned(), words: vec![parts(text)?] })
-    }
-
-    /// A command that calls the executable `program` with `arguments`, in which placeholders count.
-    pub fn call(program: &Path, arguments: &[&str]) -> anyhow::Result<Template> {
-        let name = program.to_string_lossy();
-        let mut text = shlex::try_quote(&name)
-            .map_err(|_| Fault::usage(format!("a path cannot be quoted: {name}")))?
-            .into_owned();
-        let mut words = vec![vec![Part::Text(program.as_os_str().to_owned())]];
-        for argument in arguments {
-            text = format!("{text} {argument}");
-            words.push(parts(argument)?);
-        }
-        Ok(Template { text, words })
-    }
-
-    /// The same with `text` in the place of every `{port}`.
-    #[must_use]
-    pub fn with_port_text(&self, text: &str) -> Template {
-        let put = |part: &Part| match part {
-            Part::Hole(Placeholder::Port) => Part::Text(text.into()),
-            other => other.clone(),
-        };
-        let words = self.words.iter().map(|word| word.iter().map(put).collect()).collect();
-        Template { text: self.text.replace(Placeholder::Port.name(), text), words }
-    }
-
-    /// Whether `placeholder` occurs in it.
-    pub fn mentions(&self, placeholder: Placeholder) -> bool {
-        self.words.iter().flatten().any(|part| *part == Part::Hole(placeholder))
-    }
-
-    /// Its words, with `values` filled in.
-    pub fn fill(&self, values: &Values) -> Vec<OsString> {
-        self.words.iter().map(|word| fill(word, values)).collect()
-    }
-}
-
-impl fmt::Display for Template {
-    /// As it was written.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-fn parts(word: &str) -> anyhow::Result<Vec<Part>> {
-    let mut parts = Vec::new();
-    let mut text = String::new();
-    let mut rest = word;
-    while let Some(character) = rest.chars().next() {
-        // A shell's ${name} is no placeholder.
-        let name = if text.ends_with('$') { None } else { braced(rest) };
-        if let Some(name) = rest.strip_prefix('{').and_then(braced) {
-            text += name;
-            rest = &rest[1 + name.len()..];
-        } else if let Some(name) = name {
-            let Some(hole) = Placeholder::ALL.into_iter().find(|known| known.name() == name) else {
-                return Err(Fault::usage(format!("unknown placeholder {name}"))
-                    .hint(format!(
-                        "{{host}}, {{port}} and {{script}} are filled in; write {{{name} for the text itself"
-                    ))
-                    .into());
-            };
-            if !text.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut text).into()));
-            }
-            parts.push(Part::Hole(hole));
-            rest = &rest[name.len()..];
-        } else {
-            text.push(character);
-            rest = &rest[character.len_utf8()..];
-        }
-    }
-    if !text.is_empty() || parts.is_empty() {
-        parts.push(Part::Text(text.into()));
-    }
-    Ok(parts)
-}
-
-/// The `{word}` that `text` begins with.
-fn braced(text: &str) -> Option<&str> {
-    let end = text.find('}')?;
-    let word = text.strip_prefix('{')?.get(..end - 1)?;
-    (!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
-        .then(|| &text[..=end])
-}
-
-fn fill(word: &[Part], values: &Values) -> OsString {
-    let mut filled = OsString::new();
-    for part in word {
-        match part {
-            Part::Text(text) => filled.push(text),
-            Part::Hole(hole) => match (hole, values) {
-                (Placeholder::Host, Values { host: Some(host), .. }) => filled.push(host),
-                (Placeholder::Port, Values { port: Some(port), .. }) => filled.push(port.to_string()),
-                (Placeholder::Script, Values { script: Some(script), .. }) => filled.push(script),
-                (hole, _) => filled.push(hole.name()),
-            },
-        }
-    }
-    filled
-}
-
-/// A program under test.
-#[derive(Clone, Debug)]
-pub struct Spec {
-    /// How it is called.
-    pub command: Template,
-    /// Lines to type first, in order, for a program that asks at the keyboard.
-    pub answers: Vec<Template>,
-    /// Where it runs; the harness's own directory when not given.
-    pub dir: Option<PathBuf>,
-    /// Added to its environment.
-    pub env: Vec<(OsString, OsString)>,
-    /// How it is known to be ready (of a server; a client's is never asked).
-    pub ready: Ready,
-}
-
-/// How a server is known to be ready. Never by a sleep, and never by a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ready {
-    /// By a whole line of its screen that begins so.
-    Line(String),
-    /// By the kernel's table of listening sockets.
-    Listening,
-}
+use super::spawn::{Image, Process, close_on_exec, executable, spawn};
+use super::stage::{Stage, Waited, lock};
+use super::transcript::{Stream, Transcript};
 
 /// What a program under test may use.
 #[derive(Clone, Debug)]
@@ -274,71 +75,6 @@ impl Ending {
     }
 }
 
-/// Where a piece of a transcript was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stream {
-    /// Typed at the program, or fed to its standard input. A terminal shows it on the screen too.
-    Typed,
-    /// Its standard output, or all that its terminal showed.
-    Screen,
-    /// Its standard error, where that is kept apart.
-    Errors,
-}
-
-/// A stretch of a transcript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece<'a> {
-    /// When, from the start of the session.
-    pub at: Duration,
-    /// Where.
-    pub stream: Stream,
-    /// What.
-    pub bytes: &'a [u8],
-}
-
-/// What a program showed and what was typed at it, to the byte, in the order in which it was seen.
-///
-/// Lines end as the program ended them: the terminal under it does not turn `\n` into `\r\n`.
-#[derive(Clone, Debug, Default)]
-pub struct Transcript {
-    bytes: [Vec<u8>; 3],
-    marks: Vec<(Duration, Stream, Range<usize>)>,
-}
-
-impl Transcript {
-    /// All of its standard output, or all that its terminal showed.
-    pub fn screen(&self) -> &[u8] {
-        &self.bytes[Stream::Screen as usize]
-    }
-
-    /// All of its standard error, where that is kept apart.
-    pub fn errors(&self) -> &[u8] {
-        &self.bytes[Stream::Errors as usize]
-    }
-
-    /// All that was typed at it.
-    pub fn typed(&self) -> &[u8] {
-        &self.bytes[Stream::Typed as usize]
-    }
-
-    /// Everything, in time order.
-    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        self.marks.iter().map(|(at, stream, range)| Piece {
-            at: *at,
-            stream: *stream,
-            bytes: &self.bytes[*stream as usize][range.clone()],
-        })
-    }
-
-    /// Adds what was seen `at` a time that is not before the last one.
-    pub fn push(&mut self, at: Duration, stream: Stream, bytes: &[u8]) {
-        let all = &mut self.bytes[stream as usize];
-        let start = all.len();
-        all.extend_from_slice(bytes);
-        self.marks.push((at, stream, start..all.len()));
-    }
-}
-
 /// A process that was left behind by a program under test, and then killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Survivor {
@@ -363,149 +99,6 @@ pub struct Run {
     pub started: Duration,
     /// When it had ended, from the start of the session.
     pub ended: Duration,
-}
-
-/// Whether everything is to stop; see [`stop`].
-static STOPPED: AtomicBool = AtomicBool::new(false);
-
-/// The stages that are set, so that all of them hear of a stop.
-static STAGES: Mutex<Vec<Weak<Rung>>> = Mutex::new(Vec::new());
-
-/// Stops every session of this process at once: all that wait for something wake up and end.
-pub fn stop() {
-    STOPPED.store(true, Ordering::SeqCst);
-    for stage in lock(&STAGES).iter().filter_map(Weak::upgrade) {
-        stage.ring();
-    }
-}
-
-/// Whether [`stop`] was called.
-pub fn stopped() -> bool {
-    STOPPED.load(Ordering::SeqCst)
-}
-
-/// From here on SIGINT, SIGTERM and SIGHUP stop every session instead of ending this process. To be
-/// called before any other thread is started, and once.
-pub fn stop_on_signals() -> anyhow::Result<()> {
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
-    signals.thread_block().context("signals cannot be blocked")?;
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        while signals.wait().is_ok() {
-            stop();
-        }
-    })?;
-    Ok(())
-}
-
-/// Where one session plays: its clock, and the bell that rings whenever there is something new to see.
-#[derive(Clone, Debug)]
-pub struct Stage(Arc<Rung>);
-
-#[derive(Debug)]
-struct Rung {
-    start: Instant,
-    times: Mutex<u64>,
-    bell: Condvar,
-}
-
-impl Rung {
-    fn ring(&self) {
-        *lock(&self.times) += 1;
-        self.bell.notify_all();
-    }
-}
-
-/// What came of waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waited<T> {
-    /// What was waited for.
-    Seen(T),
-    /// Time was up first.
-    TimeUp,
-    /// Everything was stopped first.
-    Stopped,
-}
-
-impl<T> Waited<T> {
-    /// What was waited for, if it came.
-    pub fn seen(self) -> Option<T> {
-        match self {
-            Waited::Seen(seen) => Some(seen),
-            Waited::TimeUp | Waited::Stopped => None,
-        }
-    }
-}
-
-/// The first and the longest pause between two looks at something that cannot ring.
-const LOOKS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
-
-impl Stage {
-    /// A stage whose clock starts now.
-    pub fn set() -> Stage {
-        let rung = Arc::new(Rung { start: Instant::now(), times: Mutex::new(0), bell: Condvar::new() });
-        let mut stages = lock(&STAGES);
-        stages.retain(|stage| stage.strong_count() > 0);
-        stages.push(Arc::downgrade(&rung));
-        Stage(rung)
-    }
-
-    /// The time by its clock.
-    pub fn now(&self) -> Duration {
-        self.0.start.elapsed()
-    }
-
-    /// Wakes everyone who waits.
-    pub fn ring(&self) {
-        self.0.ring();
-    }
-
-    /// Waits until `look` sees something, `until` that time by this clock at the latest. Looks again
-    /// whenever the bell rings.
-    pub fn wait<T>(&self, until: Duration, look: impl FnMut() -> Option<T>) -> Waited<T> {
-        self.wait_paced(until, None, look)
-    }
-
-    /// Like [`Stage::wait`], for what cannot ring, such as the kernel's tables: looks again after a short
-    /// while, too.
-    pub fn watch<T>(&self, until: Duration, look: impl FnMut() -> Option<T>) -> Waited<T> {
-        self.wait_paced(until, Some(LOOKS.0), look)
-    }
-
-    fn wait_paced<T>(
-        &self,
-        until: Duration,
-        mut pause: Option<Duration>,
-        mut look: impl FnMut() -> Option<T>,
-    ) -> Waited<T> {
-        loop {
-            let heard = *lock(&self.0.times);
-            if stopped() {
-                return Waited::Stopped;
-            }
-            if let Some(seen) = look() {
-                return Waited::Seen(seen);
-            }
-            let Some(left) = until.checked_sub(self.now()).filter(|left| !left.is_zero()) else {
-                return Waited::TimeUp;
-            };
-            let times = lock(&self.0.times);
-            let timeout = pause.map_or(left, |pause| pause.min(left));
-            let (times, result) = self
-                .0
-                .bell
-                .wait_timeout_while(times, timeout, |times| *times == heard)
-                .unwrap_or_else(PoisonError::into_inner);
-            drop(times);
-            let longer =
-                |pause: Duration| if result.timed_out() { (pause * 2).min(LOOKS.1) } else { LOOKS.0 };
-            pause = pause.map(longer);
-        }
-    }
-}
-
-/// A panic elsewhere must not keep us from ending what runs.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a program's standard input comes from.
@@ -554,9 +147,6 @@ impl Streams {
         Streams { input: Input::Terminal, output: Output::Terminal, errors: Errors::Terminal };
 }
 
-/// The variable that every program under test carries in its environment, and whatever it starts.
-const TAG: &str = "ECHOLOG_UNDER_TEST";
-
 /// How long a program that is to end may take after SIGTERM, and again after SIGHUP.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -604,15 +194,6 @@ impl Watcher {
     /// Whether everything that was typed went on its way.
     pub fn took_all(&self) -> bool {
         lock(&self.shared.state).pending.is_empty()
-    }
-}
-
-/// rexpect's process; it has no `Debug` of its own.
-struct Process(PtyProcess);
-
-impl fmt::Debug for Process {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Process")
     }
 }
 
@@ -695,14 +276,7 @@ impl Program {
         let words = spec.command.fill(values);
         let path = executable(&words[0], spec.dir.as_deref())?;
         let tag = new_tag();
-        let image = Image {
-            path: c_string(path.as_os_str())?,
-            words: words.iter().map(|word| c_string(word)).collect::<anyhow::Result<_>>()?,
-            environment: environment(&spec.env, &tag)?,
-            dir: spec.dir.as_ref().map(|dir| c_string(dir.as_os_str())).transpose()?,
-            address_space: limits.address_space,
-            cpu: limits.cpu.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0)),
-        };
+        let image = Image::new(&path, &words, spec, &tag, limits)?;
         // What is executed stands in the image; this holds the streams.
         let mut command = Command::new(&path);
         let no_more = "this machine has no more files to give";
@@ -959,7 +533,7 @@ impl Program {
         }
         let by_itself = matches!(ending, Ending::Exited(_) | Ending::Signalled(_));
         let survivors = self.clear(if by_itself { AFTERLIFE } else { Duration::ZERO });
-        self.stage_wait(PATIENCE, |state| (state.output == Shown::All).then_some(()));
+        self.stage.wait_patiently(PATIENCE, || (lock(&self.shared.state).output == Shown::All).then_some(()));
         self.leave();
         let mut state = lock(&self.shared.state);
         Run {
@@ -988,21 +562,7 @@ impl Program {
     }
 
     fn wait_exit(&self, patience: Duration) -> bool {
-        self.stage_wait(patience, |state| state.exited.map(|_| ())).is_some()
-    }
-
-    /// Waits even when everything was stopped: only for what comes at once.
-    fn stage_wait<T>(&self, patience: Duration, look: impl Fn(&State) -> Option<T>) -> Option<T> {
-        let until = Instant::now() + patience;
-        loop {
-            let heard = *lock(&self.stage.0.times);
-            if let Some(seen) = look(&lock(&self.shared.state)) {
-                return Some(seen);
-            }
-            let left = until.checked_duration_since(Instant::now())?;
-            let times = lock(&self.stage.0.times);
-            drop(self.stage.0.bell.wait_timeout_while(times, left, |times| *times == heard));
-        }
+        self.stage.wait_patiently(patience, || lock(&self.shared.state).exited.map(drop)).is_some()
     }
 
     /// Kills what the program left behind, and says what it was. Where it may end by itself, it is
@@ -1169,30 +729,6 @@ impl Pump {
     }
 }
 
-/// The executable that `word` names: a path (seen from `dir`), or a name to be looked for in `PATH`.
-pub fn executable(word: &OsStr, dir: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let name = || word.to_string_lossy().into_owned();
-    let is_executable = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
-    if word.as_bytes().contains(&b'/') {
-        let path = std::path::absolute(dir.unwrap_or(Path::new("")).join(word))
-            .with_context(|| format!("cannot find {}", name()))?;
-        if is_executable(&path) {
-            return Ok(path);
-        }
-        let why = match path.metadata() {
-            Err(error) => anyhow::Error::from(error),
-            Ok(data) if data.is_dir() => anyhow::anyhow!("it is a directory"),
-            Ok(_) => anyhow::anyhow!("it has no permission to be executed"),
-        };
-        return Err(Fault::usage(format!("cannot execute {}", path.display())).because(why).into());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|place| place.join(word))
-        .find(|path| !word.is_empty() && is_executable(path))
-        .ok_or_else(|| Fault::usage(format!("no such command: {}", name())).into())
-}
-
 /// A tag that no other program under test has, here or in another harness.
 fn new_tag() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -1206,11 +742,6 @@ fn unblocked(file: OwnedFd) -> anyhow::Result<File> {
     Ok(File::from(file))
 }
 
-fn close_on_exec(file: &File) -> anyhow::Result<()> {
-    fcntl(file, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    Ok(())
-}
-
 /// A file that becomes readable when the process ends (`pidfd_open(2)`).
 fn pidfd(pid: Pid) -> anyhow::Result<OwnedFd> {
     #[expect(unsafe_code, reason = "neither std nor nix wraps this call")]
@@ -1222,197 +753,10 @@ fn pidfd(pid: Pid) -> anyhow::Result<OwnedFd> {
     }
 }
 
-fn c_string(text: &OsStr) -> anyhow::Result<CString> {
-    CString::new(text.as_bytes())
-        .map_err(|_| Fault::usage(format!("a zero byte in {}", text.to_string_lossy())).into())
-}
-
-/// The environment of a program under test: ours, and what its spec adds.
-fn environment(added: &[(OsString, OsString)], tag: &str) -> anyhow::Result<Vec<CString>> {
-    let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-    // Whoever runs this must not hide the buffering that a user would meet.
-    all.remove(OsStr::new("PYTHONUNBUFFERED"));
-    // A plain terminal.
-    all.insert("TERM".into(), "dumb".into());
-    all.extend(added.iter().cloned());
-    // A harness may run under a harness, so there may be tags already.
-    all.entry(TAG.into()).or_default().push(tag);
-    let entries = all.into_iter().map(|(mut entry, value)| {
-        entry.push("=");
-        entry.push(value);
-        c_string(&entry)
-    });
-    entries.collect()
-}
-
-/// What a child becomes.
-struct Image {
-    path: CString,
-    words: Vec<CString>,
-    environment: Vec<CString>,
-    dir: Option<CString>,
-    address_space: Option<u64>,
-    /// In seconds.
-    cpu: Option<u64>,
-}
-
-/// Held while a child is about to become its program: until then it has copies of all our files, also
-/// of those that are closed on exec.
-static BECOMING: Mutex<()> = Mutex::new(());
-
-/// While this is held, nobody has a copy of a file that this process closes on exec: a socket that is
-/// closed is closed, and a port that is free is free.
-pub(super) fn without_copies() -> MutexGuard<'static, ()> {
-    lock(&BECOMING)
-}
-
-/// Starts `image`, with the streams that `command` was given, on a pseudo-terminal, as the leader of a
-/// session, and waits until it runs.
-fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid)> {
-    // rexpect uses it in the child, where no other thread is left that could finish making it.
-    let _ = io::stdin();
-    let parent = getpid();
-    let (mut news, teller) = pipe2(OFlag::O_CLOEXEC).map(|(news, teller)| (File::from(news), teller))?;
-    let ours = teller.try_clone()?;
-    let before_exec = move || {
-        // The number first, an error only if there is one.
-        let _ = write(&ours, &getpid().as_raw().to_ne_bytes());
-        let Err(errno) = image.execute();
-        give_up(&ours, errno)
-    };
-    #[expect(unsafe_code, reason = "the only way to run something between fork and exec")]
-    // SAFETY: it makes system calls, takes no lock of ours, and allocates only as rexpect itself does
-    // there: the C libraries of Linux keep their allocators usable after fork.
-    unsafe {
-        command.pre_exec(before_exec);
-    }
-    // One at a time, also because rexpect's terminal is not close-on-exec from the first, and a program
-    // that inherited another's terminal would keep it from being hung up.
-    let turn = lock(&BECOMING);
-    let process = match PtyProcess::new(command) {
-        Ok(process) => {
-            let terminal = process.get_file_handle()?;
-            close_on_exec(&terminal)?;
-            fcntl(&terminal, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
-            Process(process)
-        }
-        Err(error) if getpid() == parent => return Err(error).context("no pseudo-terminal or process"),
-        // This is the child, which did not get as far as `before_exec`: rexpect returns here, too.
-        Err(rexpect::error::Error::Nix(errno)) => give_up(&teller, errno),
-        Err(_) => give_up(&teller, Errno::UnknownErrno),
-    };
-    drop(teller);
-    let mut told = Vec::new();
-    // It has become its program, or has failed to, when its end of the pipe is closed.
-    news.read_to_end(&mut told)?;
-    drop(turn);
-    let mut numbers =
-        told.chunks_exact(4).map(|bytes| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-    match (numbers.next(), numbers.next()) {
-        (Some(pid), None) if pid > 0 => Ok((process, Pid::from_raw(pid))),
-        (first, second) => {
-            let _ = process.0.wait();
-            let errno = second.or(first).map_or(Errno::UnknownErrno, |number| Errno::from_raw(-number));
-            Err(Fault::usage("it cannot be executed").because(errno).into())
-        }
-    }
-}
-
-/// Ends a child that could not become what it should: nothing of the parent's may run in it.
-fn give_up(teller: &OwnedFd, errno: Errno) -> ! {
-    let _ = write(teller, &(-(errno as i32)).to_ne_bytes());
-    #[expect(unsafe_code, reason = "std has no exit that leaves out what the parent wants done at its own")]
-    // SAFETY: it only ends the process.
-    unsafe {
-        libc::_exit(127)
-    }
-}
-
-impl Image {
-    /// Becomes it, in a child whose streams are set up: it is to find what a program finds that is started
-    /// by hand at a terminal, whatever this process was started with.
-    fn execute(&self) -> nix::Result<Infallible> {
-        SigSet::empty().thread_set_mask()?;
-        let usual = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGPIPE] {
-            #[expect(unsafe_code, reason = "sigaction(2) is unsafe for the handlers it can install")]
-            // SAFETY: the default action is no handler.
-            unsafe {
-                sigaction(signal, &usual)?;
-            }
-        }
-        let terminal = open(c"/dev/tty", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-        let mut settings = tcgetattr(&terminal)?;
-        // What is typed shows, as at any terminal (rexpect has turned that off); and what the program
-        // writes comes to us as it wrote it, with no carriage returns added.
-        settings.local_flags |= LocalFlags::ECHO;
-        settings.output_flags -= OutputFlags::OPOST;
-        tcsetattr(&terminal, SetArg::TCSANOW, &settings)?;
-        let size = libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        #[expect(unsafe_code, reason = "nix has no function for this ioctl")]
-        // SAFETY: TIOCSWINSZ reads a winsize.
-        Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })?;
-        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-        if let Some(bytes) = self.address_space {
-            setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
-        }
-        if let Some(seconds) = self.cpu {
-            setrlimit(Resource::RLIMIT_CPU, seconds, seconds + 1)?;
-        }
-        #[expect(unsafe_code, reason = "nix has no function for this call")]
-        // SAFETY: it marks files to be closed at exec. A kernel that cannot (before 5.11) leaves it to
-        // each file's own mark, which all of ours have.
-        unsafe {
-            libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-        }
-        if let Some(dir) = &self.dir {
-            chdir(dir.as_c_str())?;
-        }
-        execvpe(&self.path, &self.words, &self.environment)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn filled(template: &Template) -> Vec<String> {
-        let values = Values {
-            host: Some("127.0.0.1".into()),
-            port: Some(12345),
-            script: Some("/a b/messages.txt".into()),
-        };
-        template.fill(&values).into_iter().map(|word| word.into_string().expect("UTF-8")).collect()
-    }
-
-    #[test]
-    fn a_command_is_split_as_a_shell_does_and_its_placeholders_are_filled_in() {
-        let template = Template::command("python3 'my client.py' {host}:{port} {script}").expect("parses");
-        assert_eq!(filled(&template), ["python3", "my client.py", "127.0.0.1:12345", "/a b/messages.txt"]);
-        assert!(template.mentions(Placeholder::Script));
-        assert_eq!(template.to_string(), "python3 'my client.py' {host}:{port} {script}");
-    }
-
-    #[test]
-    fn braces_that_hold_no_placeholder_are_left_alone() {
-        let template =
-            Template::command(r"sh -c 'f() { echo ${x} {1..3} {{port} {} {; }; f'").expect("parses");
-        assert_eq!(filled(&template), ["sh", "-c", "f() { echo ${x} {1..3} {port} {} {; }; f"]);
-    }
-
-    #[test]
-    fn an_unknown_placeholder_an_open_quote_and_an_empty_command_are_usage_faults() {
-        for text in ["server {prot}", "server 'x", "", "  "] {
-            let error = Template::command(text).expect_err(text);
-            assert_eq!(crate::fault::exit(&error), crate::fault::Exit::Usage, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_line_to_type_is_not_split() {
-        assert_eq!(filled(&Template::line("{host} it's").expect("parses")), ["127.0.0.1 it's"]);
-        assert_eq!(filled(&Template::line("").expect("parses")), [""]);
-    }
+    use crate::harness::command::{Ready, Template};
 
     const SOON: Duration = Duration::from_secs(20);
 

@@ -14,13 +14,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::command::Values;
 use super::fixture::{CLIENT_GOLDEN, MESSAGES, SERVER_GOLDEN};
 use super::kernel::Sockets;
 use super::port::Port;
-use super::program::{self, Ending, Errors, Input, Limits, Output, Program, Run, Stage, Streams, Values};
+use super::program::{Ending, Errors, Input, Limits, Output, Program, Run, Streams};
 use super::relay::{Direction, Relay, Tape, Wire};
 use super::replay::write_whole;
 use super::session::{Drive, Pair};
+use super::stage::{self, Stage};
 use crate::fault::Fault;
 
 /// How long the server may take to listen.
@@ -91,7 +93,7 @@ pub fn record(echolog: &Path) -> Result<Recording> {
 
 /// Only a session that went well becomes a fixture.
 fn judge(client: ExitStatus, server: &Run, tape: &Tape) -> Result<()> {
-    if program::stopped() {
+    if stage::stopped() {
         return Err(Fault::new("stopped; nothing was recorded").into());
     }
     if !client.success() {

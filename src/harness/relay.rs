@@ -20,8 +20,8 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::kernel::Sockets;
-use super::program::Stage;
+use super::stage::{Stage, lock};
 
 /// Between two looks at a sender that may be at rest.
 const LOOK: Duration = Duration::from_millis(2);
@@ -47,6 +47,10 @@ const TAPE: usize = 256 << 20;
 
 /// How long the relay tries to connect to a server that listens.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long the relay may take to pass on the rest when both programs have ended. Nobody is left then
+/// to be waited for, unless something that they started holds a connection open.
+const REST: Duration = Duration::from_secs(1);
 
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -290,6 +294,8 @@ struct Shared {
     rests: [Rest; 2],
     stage: Stage,
     tape: Mutex<Tape>,
+    /// How many directions of connections have not come to their end.
+    passing: AtomicUsize,
     over: AtomicBool,
     /// Readable once it is over.
     end: EventFd,
@@ -317,6 +323,7 @@ impl Relay {
             rests: [client_rest, server_rest],
             stage: stage.clone(),
             tape: Mutex::default(),
+            passing: AtomicUsize::new(0),
             over: AtomicBool::new(false),
             end: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
         });
@@ -336,6 +343,13 @@ impl Relay {
     /// Looks at what was received so far.
     pub fn view<T>(&self, look: impl FnOnce(&Tape) -> T) -> T {
         look(&lock(&self.shared.tape))
+    }
+
+    /// Waits until all that was sent has gone through, for [`REST`] at most: what a program sent before
+    /// it ended may still be on its way, and only then is it known whether it was read.
+    pub fn settle(&self) {
+        let gone = || (self.shared.passing.load(Ordering::SeqCst) == 0).then_some(());
+        let _ = self.shared.stage.wait(self.shared.stage.now() + REST, gone);
     }
 
     /// Ends it, with whatever still goes through it, and gives its tape.
@@ -358,11 +372,6 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// A panic elsewhere must not keep us from ending what runs.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The acceptor's thread: every client's connection gets one of its own to the server.
@@ -395,7 +404,16 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
             for direction in [Direction::ToServer, Direction::ToClient] {
                 let connection = Arc::clone(&connection);
                 let name = format!("relay {direction}");
-                threads.extend(thread::Builder::new().name(name).spawn(move || connection.pass(direction)));
+                shared.passing.fetch_add(1, Ordering::SeqCst);
+                let pass = move || {
+                    connection.pass(direction);
+                    connection.shared.passing.fetch_sub(1, Ordering::SeqCst);
+                    connection.shared.stage.ring();
+                };
+                match thread::Builder::new().name(name).spawn(pass) {
+                    Ok(thread) => threads.push(thread),
+                    Err(_) => drop(shared.passing.fetch_sub(1, Ordering::SeqCst)),
+                }
             }
         }
         number += 1;
@@ -1055,6 +1073,30 @@ mod tests {
         // The listener is gone by now.
         let client = TcpStream::connect(relay.address()).expect("connect");
         assert_eq!(reads(&client), (Vec::new(), Received::Rst));
+    }
+
+    #[test]
+    fn what_nobody_read_is_known_however_soon_both_are_gone() {
+        let text = [b'x'; 300];
+        for wire in [Wire::Through, Wire::Drip, Wire::Lump, Wire::Shuffle(1)] {
+            for read in [false, true] {
+                for _ in 0..20 {
+                    let Peers { relay, mut client, mut server, .. } = peers(wire);
+                    client.write_all(b"quit\n").expect("write");
+                    server.read_exact(&mut [0; 5]).expect("read");
+                    let client = read.then_some(client);
+                    server.write_all(&text).expect("write");
+                    drop(server);
+                    if let Some(client) = client {
+                        assert_eq!(reads(&client).0.concat(), text);
+                    }
+                    relay.settle();
+                    let tape = relay.finish();
+                    assert_eq!(tape.refused[Direction::ToClient as usize], !read, "{wire}");
+                    assert_eq!(tape.bytes(Direction::ToClient), text, "{wire}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -17,12 +17,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::command::{self, Ready, Spec, Template};
 use super::fixture::{Asked, CLIENT_GOLDEN, Fixture, Goldens, SERVER_GOLDEN, load_all};
 use super::golden::Difference;
 use super::judge;
-use super::program::{self, Errors, Limits, Ready, Spec, Template};
+use super::program::{Errors, Limits};
 use super::relay::{Tape, Wire};
 use super::session::{self, Drive, Outcome, Pair, Session};
+use super::spawn;
+use super::stage;
 use super::verdict::{Failure, Flaw, NotRun, Verdict, Who};
 use crate::fault::Fault;
 
@@ -249,7 +252,7 @@ impl Replay {
         // Told before anything else is, rather than in the middle of a report.
         for (_, pair) in &pairs {
             for command in [&pair.server.command, &pair.client.command] {
-                program::executable(&command.fill(&program::Values::default())[0], None)?;
+                spawn::executable(&command.fill(&command::Values::default())[0], None)?;
             }
         }
         let (events, told) = mpsc::channel();
@@ -413,7 +416,7 @@ impl Floor<'_> {
         let mut verdict = self.verdict(case);
         if let Some(why) = &case.cannot {
             verdict.not_run = Some(NotRun::CannotCarry(why.clone()));
-        } else if program::stopped() {
+        } else if stage::stopped() {
             verdict.not_run = Some(NotRun::Stopped);
         } else if let WireChoice::One(wire @ Wire::Cut { .. }) = case.wire {
             // What a cut session must come to follows from what is sent when nothing is cut.
@@ -450,7 +453,7 @@ impl Floor<'_> {
     fn one_of_many(&self, many: &Arc<Many>, wire: Wire, events: &Events) -> Result<()> {
         let case = &self.plan.cases[many.case];
         let mut verdict = self.verdict(case);
-        if program::stopped() {
+        if stage::stopped() {
             verdict.not_run = Some(NotRun::Stopped);
         } else {
             self.play(case, wire, Some(&many.tape), &mut verdict)?;

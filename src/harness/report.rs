@@ -16,9 +16,10 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthChar as _;
 
 use super::golden::{DiffLine, Difference};
-use super::program::{Ending, Run, Stream};
+use super::program::{Ending, Run};
 use super::replay::{BlessResult, Blessed, Event, Plan};
 use super::session;
+use super::transcript::Stream;
 use super::verdict::{End, Failure, Flaw, LogFlaw, NotRun, Outcome, Verdict, Who};
 use crate::fault::Fault;
 use crate::safe;

@@ -15,13 +15,13 @@ use std::time::Duration;
 use anyhow::anyhow;
 use memchr::memmem;
 
+use super::command::{Placeholder, Ready, Spec, Template, Values};
 use super::kernel::Sockets;
 use super::port::Port;
-use super::program::{
-    Errors, Input, Limits, Output, Placeholder, Program, Ready, Run, Spec, Stage, Streams, Template, Values,
-    Waited, Watcher, executable, stopped,
-};
+use super::program::{Errors, Input, Limits, Output, Program, Run, Streams, Watcher};
 use super::relay::{Relay, Rest, Tape, Wire};
+use super::spawn::executable;
+use super::stage::{Stage, Waited, stopped};
 use crate::fault::Fault;
 use crate::safe;
 
@@ -295,9 +295,13 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
     outcome.stall = feed.run();
     watched.more_to_type.store(false, Ordering::SeqCst);
     let over = || (client.ending().is_some() && server.ending().is_some()).then_some(());
-    if stage.wait(until, over) == Waited::TimeUp {
-        server.time_up();
-        client.time_up();
+    match stage.wait(until, over) {
+        Waited::Seen(()) => relay.iter().for_each(Relay::settle),
+        Waited::TimeUp => {
+            server.time_up();
+            client.time_up();
+        }
+        Waited::Stopped => {}
     }
     outcome.tape = relay.map(Relay::finish);
     let ports = (port.number(), reached.port());
@@ -359,17 +363,45 @@ fn await_ready(
             });
             if seen { Some(Ok(Readiness::Ready(stage.now()))) } else { died.map(Ok) }
         }),
-        Ready::Listening => stage.watch(until, || {
-            let died = died();
-            match sockets.listening(port) {
-                Ok(Some(_)) => Some(Ok(Readiness::Ready(stage.now()))),
-                Ok(None) => died.map(Ok),
-                Err(error) => Some(Err(error)),
-            }
-        }),
+        Ready::Listening => {
+            let listens = stage.watch(until, || {
+                let died = died();
+                match sockets.listening(port) {
+                    Ok(Some(_)) => Some(Ok(Readiness::Ready(stage.now()))),
+                    Ok(None) => died.map(Ok),
+                    Err(error) => Some(Err(error)),
+                }
+            });
+            await_banner(server, stage);
+            listens
+        }
     };
     ready.seen().unwrap_or(Ok(Readiness::NeverListened))
 }
+
+/// Waits until a server that listens has shown what it shows before a client comes: until it did not run
+/// for a moment ([`RESTED`]), as in accept(2). One that never rests is waited for no longer than [`BANNER`].
+fn await_banner(server: &Program, stage: &Stage) {
+    let watcher = server.watcher();
+    let mut resting = None;
+    let _ = stage.watch(stage.now() + BANNER, || {
+        let (now, turns) = (stage.now(), rests(&watcher, false));
+        match (turns, resting) {
+            (Some(turns), Some((since, before))) if turns == before => (now >= since + RESTED).then_some(()),
+            _ => {
+                resting = turns.map(|turns| (now, turns));
+                None
+            }
+        }
+    });
+}
+
+/// For how long a server that listens must not have run to have shown its banner; the kernel's own
+/// threads need some of it to bring what was written.
+const RESTED: Duration = Duration::from_millis(5);
+
+/// How long the banner of a server is waited for that never rests.
+const BANNER: Duration = Duration::from_secs(1);
 
 /// Types the answers of `spec` at `program`, each when it waits for its terminal. An error when it did
 /// not ask for them all, in time or before it ended.

@@ -20,7 +20,8 @@ use super::requirement::Requirement::{
     self, C1, C2, C3, C4, C5, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12, R13, S1, S2, S3, S4, S5,
 };
 use super::scene::{Actor, Keyboard, Scene, Theatre, Waited};
-use crate::harness::program::{Ending, Placeholder, Template};
+use crate::harness::command::{Placeholder, Template};
+use crate::harness::program::Ending;
 use crate::harness::verdict::Outcome;
 
 /// How much of a screen an excerpt shows, in characters.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use crate::fault::Fault;
-use crate::harness::program::Template;
+use crate::harness::command::Template;
 
 /// The file that describes a submission.
 pub const PROFILE: &str = "echolog.toml";

@@ -20,11 +20,11 @@ use tempfile::TempDir;
 
 use super::line::{Line, Mode};
 use super::profile::Submission;
+use crate::harness::command::{Ready, Spec, Template, Values};
 use crate::harness::kernel::Sockets;
 use crate::harness::port::Port;
-use crate::harness::program::{
-    self, Ending, Input, Limits, Program, Ready, Spec, Stage, Streams, Template, Values,
-};
+use crate::harness::program::{Ending, Input, Limits, Program, Streams};
+use crate::harness::stage::{self, Stage};
 
 /// For how long nothing must have moved, and nobody must have been seen to run, before it is taken that
 /// nothing will. Programs that sleep until something comes from outside need none of it; it is for what
@@ -201,7 +201,7 @@ impl<'a> Theatre<'a> {
         let screen = super::facts::tail(run.transcript.screen(), 300);
         match ended {
             Some(Ending::Exited(0)) => Ok(()),
-            _ if program::stopped() => Err(stopped()),
+            _ if stage::stopped() => Err(stopped()),
             Some(Ending::Exited(status)) => Err(anyhow!("the build failed with status {status}: {screen}")),
             Some(_) => Err(anyhow!("the build was killed: {screen}")),
             None => Err(anyhow!("the build took longer than {} s: {screen}", time.as_secs())),
@@ -241,7 +241,7 @@ impl<'a> Theatre<'a> {
         let stage = Stage::set();
         let gone = || self.sockets.winding_down(port).map_or(Some(()), |there| (!there).then_some(()));
         match stage.watch(stage.now() + FORGOTTEN, gone) {
-            program::Waited::Stopped => Err(stopped()),
+            stage::Waited::Stopped => Err(stopped()),
             _ => Ok(()),
         }
     }
@@ -388,7 +388,7 @@ impl Scene<'_> {
     pub fn last_words(&mut self) -> Result<Waited> {
         let until = self.stage.now() + BROUGHT;
         for actor in self.actors().filter(|actor| actor.ending().is_some()) {
-            if actor.program.wait_for(until, |_| None::<()>) == program::Waited::Stopped {
+            if actor.program.wait_for(until, |_| None::<()>) == stage::Waited::Stopped {
                 return Err(stopped());
             }
         }
@@ -458,7 +458,7 @@ impl Scene<'_> {
             let seen = actor.program.wait_for(self.stage.now() + BROUGHT, |transcript| {
                 transcript.screen().get(shown..).is_some_and(come).then_some(())
             });
-            if seen == program::Waited::Stopped {
+            if seen == stage::Waited::Stopped {
                 return Err(stopped());
             }
         }
@@ -507,9 +507,9 @@ impl Scene<'_> {
             (bodies.spent.saturating_sub(spent) >= BUSY).then_some(Waited::Busy)
         });
         let waited = match waited {
-            program::Waited::Seen(waited) => waited,
-            program::Waited::Stopped => return Err(stopped()),
-            program::Waited::TimeUp => Waited::Late,
+            stage::Waited::Seen(waited) => waited,
+            stage::Waited::Stopped => return Err(stopped()),
+            stage::Waited::TimeUp => Waited::Late,
         };
         if waited == Waited::Late {
             self.lose_patience();
@@ -561,7 +561,7 @@ impl Scene<'_> {
             }
             (calm.dozed >= patience || bodies.spent.saturating_sub(spent) >= BUSY).then_some(false)
         });
-        if waited == program::Waited::Stopped {
+        if waited == stage::Waited::Stopped {
             return Err(stopped());
         }
         if calm.dozed >= patience {
@@ -701,7 +701,7 @@ fn fixed_port(number: u16) -> Result<Port> {
             return Ok(port);
         }
         let pause = stage.watch(stage.now() + Duration::from_millis(50), || None::<()>);
-        if pause == program::Waited::Stopped {
+        if pause == stage::Waited::Stopped {
             return Err(stopped());
         }
         if stage.now() > patience {
