@@ -43,6 +43,28 @@ pub fn show(text: &[u8]) -> String {
     String::from_utf8(shown).expect("what is shown is UTF-8")
 }
 
+/// The byte that the end of `shown` stands for, if it is the escape of one, and what is before it.
+pub fn last_shown_byte(shown: &[u8]) -> Option<(&[u8], u8)> {
+    let (before, escape) = shown.split_last_chunk::<4>()?;
+    let digits = str::from_utf8(escape.strip_prefix(b"\\x")?).ok()?;
+    Some((before, u8::from_str_radix(digits, 16).ok()?))
+}
+
+/// Whether `shown` begins with a character, as it is or escaped, that begins with the bytes of `part`
+/// and has more.
+pub fn shows_more_of(shown: &[u8], part: &[u8]) -> bool {
+    let escaped = || {
+        let digits = shown.strip_prefix(b"\\u{")?.split(|&byte| byte == b'}').next()?;
+        char::from_u32(u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?)
+    };
+    let valid = shown.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
+    [valid, escaped()].into_iter().flatten().any(|character| {
+        let mut bytes = [0; 4];
+        let bytes = character.encode_utf8(&mut bytes).as_bytes();
+        bytes.len() > part.len() && bytes.starts_with(part)
+    })
+}
+
 /// Whether `text` is printable ASCII and tabs throughout, so that it can be shown as it is.
 fn is_plain(text: &[u8]) -> bool {
     let plain = |bytes: &[u8]| {

@@ -17,7 +17,7 @@ const WIRES: &str = "direct,drip,lump,shuffle:2026";
 /// Wires of many sessions each, and the fixtures they are played with here: what they look for (a
 /// message split or lost at each of its bytes) needs few messages, of different kinds.
 const MANY: &str = "every-split,every-cut";
-const FOR_MANY: [&str; 2] = ["fixtures/sample-session", "fixtures/quit-at-once"];
+const FOR_MANY: [&str; 3] = ["fixtures/sample-session", "fixtures/quit-at-once", "fixtures/quit-look-alikes"];
 const DRIVES_FOR_MANY: &str = "pipe,terminal";
 
 fn main() {

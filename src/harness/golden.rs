@@ -64,6 +64,12 @@ impl Values {
         }
     }
 
+    /// Whatever may stand for `placeholder`; of the loopback addresses only the usual one.
+    fn all(&self, placeholder: Placeholder) -> impl Iterator<Item = String> {
+        let own = self.own.iter().filter(move |_| placeholder == Placeholder::ServerAddress);
+        own.map(ToString::to_string).chain([self.canonical(placeholder)])
+    }
+
     /// What stands for `placeholder` where nothing that was seen says which value it is.
     fn canonical(&self, placeholder: Placeholder) -> String {
         match placeholder {
@@ -158,9 +164,9 @@ impl Golden {
         let whole = seen.iter().zip(&golden).take_while(|(seen, golden)| **seen == golden.as_slice()).count();
         match &seen[whole..] {
             [] => true,
-            [last] => golden.get(whole).is_some_and(|golden| {
+            [last] => self.lines.get(whole).is_some_and(|golden| {
                 let last = if line_ended { last.strip_suffix(b"\n").unwrap_or(last) } else { last };
-                golden.starts_with(last)
+                golden.begins_with(last, values)
             }),
             // What is typed in the moment in which the program leaves is shown on the line after.
             [prompt, echo] if line_ended => golden.get(whole).is_some_and(|golden| {
@@ -169,6 +175,16 @@ impl Golden {
             }),
             _ => false,
         }
+    }
+
+    /// Whether `seen` is this screen without some lines between its beginning and its end.
+    pub fn begins_and_ends_with(&self, seen: &[u8], values: &Values) -> bool {
+        let golden = self.resolve(seen, values);
+        let seen = split_lines(seen);
+        let same = |(seen, golden): &(&&[u8], &Vec<u8>)| **seen == golden.as_slice();
+        let begin = seen.iter().zip(&golden).take_while(same).count();
+        let end = seen.iter().rev().zip(golden.iter().rev()).take_while(same).count();
+        seen.len() <= golden.len() && begin + end >= seen.len()
     }
 
     /// The golden's lines with the true values in them. Where a value can be one of several (an
@@ -203,6 +219,47 @@ impl Line {
                 let mut lengths = values.lengths_at(*placeholder, seen);
                 lengths.extend(literal.then_some(at.len()));
                 lengths.into_iter().any(|length| self.fits_from(piece + 1, &seen[length..], values))
+            }
+        }
+    }
+
+    /// Whether `seen`, which may have broken off anywhere, is how this line begins.
+    fn begins_with(&self, seen: &[u8], values: &Values) -> bool {
+        // Of a character that broke off, the bytes are shown that came.
+        let mut shown = (seen, Vec::new());
+        loop {
+            if self.begins_from(0, shown.0, &shown.1, values) {
+                return true;
+            }
+            match safe::last_shown_byte(shown.0) {
+                Some((before, byte)) if shown.1.len() < 3 => {
+                    shown.0 = before;
+                    shown.1.insert(0, byte);
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// `part` is the beginning of a character that follows `seen`.
+    fn begins_from(&self, piece: usize, seen: &[u8], part: &[u8], values: &Values) -> bool {
+        let goes_on = |length: usize| self.begins_from(piece + 1, &seen[length..], part, values);
+        let text_begins = |at: &Range<usize>| {
+            let text = &self.raw[at.clone()];
+            match text.strip_prefix(seen) {
+                Some([]) => goes_on(seen.len()),
+                Some(left) => part.is_empty() || safe::shows_more_of(left, part),
+                None => seen.starts_with(text) && goes_on(text.len()),
+            }
+        };
+        match self.pieces.get(piece) {
+            None => seen.is_empty() && part.is_empty(),
+            Some(Piece::Text(at)) => text_begins(at),
+            Some(Piece::Value { placeholder, at, or_text }) => {
+                let broke_off = || values.all(*placeholder).any(|value| value.as_bytes().starts_with(seen));
+                (part.is_empty() && broke_off())
+                    || (*or_text && text_begins(at))
+                    || values.lengths_at(*placeholder, seen).into_iter().any(goes_on)
             }
         }
     }
@@ -597,6 +654,32 @@ server received message: \"hello\"
         assert!(!left("ask: \ntyped\n", false));
         assert!(!begins("server is\n", false));
         assert!(!begins("server is\nserver is using", true));
+    }
+
+    #[test]
+    fn a_screen_may_break_off_inside_a_character_a_placeholder_and_what_only_looks_like_one() {
+        let messages = [b"use [PORT]".to_vec()];
+        let shown = golden("grüße €\nx \\u{202e}y\n");
+        let begins = |seen: &str| shown.begins_with(seen.as_bytes(), &values(), true);
+        for seen in ["gr\\xc3", "gr\\xc3\n", "grüße \\xe2\\x82\n", "grüße €\nx \\xe2\\x80\n"] {
+            assert!(begins(seen), "{seen}");
+        }
+        for seen in ["gr\\xc4", "g\\xc3", "gr\\xc3\\xbc", "grüße \\xe2\\x83\n", "\\xe2", "gr\\xc3e"] {
+            assert!(!begins(seen), "{seen}");
+        }
+        let looks = Golden::parse("to [PORT]\nuse [PORT]\n", &messages).unwrap();
+        let begins = |seen: &str| looks.begins_with(seen.as_bytes(), &values(), false);
+        assert!(begins("to 123") && begins("to 12345\nuse [PO") && begins("to 12345\nuse 12345"));
+        assert!(!begins("to 124") && !begins("to 12345\nuse [Pp"));
+    }
+
+    #[test]
+    fn a_screen_that_lacks_lines_in_the_middle_begins_and_ends_as_the_golden_does() {
+        let whole = golden("one\ntwo\nthree\nbye\n");
+        let lacks = |seen: &str| whole.begins_and_ends_with(seen.as_bytes(), &values());
+        assert!(lacks("one\nbye\n") && lacks("one\ntwo\nthree\nbye\n") && lacks("bye\n"));
+        assert!(!lacks("one\nthree\ntwo\nbye\n") && !lacks("one\nother\nbye\n"));
+        assert!(!lacks("one\ntwo\nthree\nthree\nbye\n"));
     }
 
     fn blessed(old: Option<&str>, seen: &str, screen: Screen, messages: &[&str]) -> Option<String> {

@@ -65,6 +65,13 @@ pub fn cut(
         Direction::ToClient => at >= total,
         Direction::ToServer => total == 0 || at >= tape.len(Direction::ToServer),
     };
+    // A `quit` whose line end is still to come is one when the stream then ends in order: a message that
+    // only begins like it cannot be told from it where it was cut.
+    let sent = tape.bytes(Direction::ToServer);
+    let sent = &sent[..usize::try_from(at).unwrap_or(usize::MAX).min(sent.len())];
+    let cut_to_quit = toward == Direction::ToServer
+        && by == Cut::Fin
+        && sent.strip_suffix(b"quit").is_some_and(|before| before.is_empty() || before.ends_with(b"\n"));
     let at_the_very_end = toward == Direction::ToClient && at >= total && total > 0 && by == Cut::Fin;
     for (who, run) in runs(played) {
         let screen = run.transcript.screen();
@@ -74,8 +81,11 @@ pub fn cut(
             Who::Client => (&goldens.client, CLIENT_GOLDEN),
         });
         let difference = golden.and_then(|(golden, _)| golden.compare(screen, &values));
-        let complete = difference.is_none();
-        let begins = golden.is_none_or(|(golden, _)| golden.begins_with(screen, &values, who == Who::Client));
+        let quit = who == Who::Server && cut_to_quit && run.ending.is_success();
+        let complete = difference.is_none()
+            || (quit && golden.is_some_and(|(golden, _)| golden.begins_and_ends_with(screen, &values)));
+        let begins = complete
+            || golden.is_none_or(|(golden, _)| golden.begins_with(screen, &values, who == Who::Client));
         // Another program may say on its screen that it failed; where it says so on stderr, its screen
         // is as strictly judged as ours.
         let mut may_add = false;
