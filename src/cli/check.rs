@@ -107,8 +107,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// What each requirement is worth, for gradescope: a file with lines like S1 = 2.5; one point each
-    /// without it
+    /// What each requirement is worth, for gradescope: a file with lines like S1 = 2.5; those it leaves
+    /// out are worth nothing; one point each without it
     #[arg(long, value_name = "FILE")]
     points: Option<PathBuf>,
 }

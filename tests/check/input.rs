@@ -54,11 +54,15 @@ fn points_that_are_wrong_are_named() {
         ("S1 = -1\n", "S1 needs a number of points, 0 or more"),
         ("S1 = \"many\"\n", "S1 needs a number of points, 0 or more"),
         ("Q1 = 1\n", "no such requirement: Q1 (there are S1 to S5, C1 to C5, R1 to R13)"),
+        ("S1 = 1\nS2 = two\n", "line 2: invalid boolean, expected `true`"),
     ] {
         let dir = Dir::with(&[("points.toml", text)]);
         let file = dir.file("points.toml");
         let file = file.to_str().expect("UTF-8");
-        Checked::with(&["--points", file]).complains(&format!("error: {file}: {says}\n"));
+        Checked::with(&["--points", file]).complains(&format!(
+            "error: {file}: {says}\nhint: a line for each requirement that counts, like S1 = 2.5; the others are \
+             worth nothing\n"
+        ));
     }
 }
 
@@ -104,7 +108,9 @@ fn a_first_draft_is_written_once_and_works() {
     );
     Checked::with(&[path, "--only", "S1,C1"]).ends_with(0);
     let before = fs::read(dir.file("echolog.toml")).expect("it was written");
-    Checked::with(&["--init", path]).complains(&format!("error: {path}/echolog.toml is there already\n"));
+    Checked::with(&["--init", path]).complains(&format!(
+        "error: {path}/echolog.toml is there already\nhint: edit it, or take it away for a new draft\n"
+    ));
     assert_eq!(fs::read(dir.file("echolog.toml")).expect("it is still there"), before);
 }
 

@@ -149,12 +149,17 @@ impl Judge<'_> {
         let alone = self.without_server()?;
         let took = begun.elapsed();
         self.session(&alone)?;
-        let ruling = self.no_server(&alone);
-        self.file(R11, None, ruling, took);
-
-        let passed = |judge: &Self, requirement| {
-            judge.findings.get(&requirement).is_some_and(|finding| finding.outcome == Outcome::Pass)
+        let came_to = |judge: &Self, requirement, outcome| {
+            judge.findings.get(&requirement).is_some_and(|finding| finding.outcome == outcome)
         };
+        let passed = |judge: &Self, requirement| came_to(judge, requirement, Outcome::Pass);
+        let ruling = self.no_server(&alone);
+        // Of a client that does not come to connecting, words or an end tell nothing about that; where
+        // there was no server for it to connect to, only one that has ended has told an error.
+        let connects = passed(self, C1) || (came_to(self, C1, Outcome::NotRun) && alone.ending.is_some());
+        let needs = (ruling.0 == Outcome::Pass && !connects).then_some(C1);
+        self.file(R11, needs, ruling, took);
+
         if (passed(self, C4) || passed(self, S5)) && ((self.wanted)(C4) || (self.wanted)(S5)) {
             self.look_alikes()?;
         }
@@ -183,7 +188,8 @@ impl Judge<'_> {
         self.row(R8, shows, |judge| judge.client_gone(End::Rst))?;
         self.row(R9, needs(self.known.sends, C3), Self::server_gone)?;
         self.row(R10, needs(self.known.listens, S1), Self::port_in_use)?;
-        self.row(R13, needs(self.known.listens, S1), Self::no_number)?;
+        let connects = needs(self.known.listens, S1).or(needs(self.known.connects, C1));
+        self.row(R13, connects, Self::no_number)?;
         // Last: it leaves the port behind as a session leaves it.
         self.row(R12, needs(self.known.server_ends, S5), Self::again)
     }
@@ -1088,9 +1094,18 @@ impl Judge<'_> {
         match words.find_all(&words_of(messages)) {
             Err(missing) => trouble(server).unwrap_or_else(|| {
                 let text = &messages[missing];
-                let name =
-                    if text.len() > 99 { "the long message".to_string() } else { format!("\"{text}\"") };
-                fail(format!("{name} is not shown by the server as it was sent; {}", shows(server)))
+                if text.len() <= 99 {
+                    return fail(format!(
+                        "\"{text}\" is not shown by the server as it was sent; {}",
+                        shows(server)
+                    ));
+                }
+                let (length, shown) = (text.len(), longest_beginning(&server.screen(), text.as_bytes()));
+                fail(format!(
+                    "of a message of {length} bytes the server shows the first {shown} in one piece; its screen \
+                     ends: {}",
+                    facts::tail(&server.screen(), EXCERPT / 4)
+                ))
             }),
             Ok(places) => {
                 let glued =
@@ -1142,6 +1157,12 @@ impl Judge<'_> {
         }
         (outcome, format!("{why}, and so does the log"))
     }
+}
+
+/// How much of the beginning of `text` stands somewhere on `screen`.
+fn longest_beginning(screen: &[u8], text: &[u8]) -> usize {
+    let stands = |length: usize| memchr::memmem::find(screen, &text[..length]).is_some();
+    (1..=text.len()).collect::<Vec<_>>().partition_point(|&length| stands(length))
 }
 
 /// The client by itself, with nobody to connect to.
@@ -1221,7 +1242,15 @@ fn never(actor: &Actor, waited: Waited, what: &str) -> Ruling {
     match actor.ending() {
         Some(Ending::Exited(_)) => fail(format!("it never {what}; {}", shows(actor))),
         _ if waited == Waited::Flooded => (Outcome::Flooded, shows(actor)),
-        _ => (Outcome::Hung, format!("it never {what}; {}", shows(actor))),
+        _ if actor.was_answered => (Outcome::Hung, format!("it never {what}; {}", shows(actor))),
+        _ => (
+            Outcome::Hung,
+            format!(
+                "it never {what} (if it asks for something first, give it {}-answers); {}",
+                actor.role,
+                shows(actor)
+            ),
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A submission: what is to be built and called, from its `echolog.toml`; and a first draft of that
 //! file, guessed from the files that are there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -179,7 +180,8 @@ struct Call {
 pub fn init(dir: &Path) -> Result<Vec<&'static str>> {
     let path = dir.join(PROFILE);
     if path.exists() {
-        return Err(Fault::usage(format!("{} is there already", path.display())).into());
+        let there = Fault::usage(format!("{} is there already", path.display()));
+        return Err(there.hint("edit it, or take it away for a new draft").into());
     }
     let draft = guess(dir)?;
     fs::write(&path, draft.text()).with_context(|| format!("cannot write {}", path.display()))?;
@@ -349,7 +351,7 @@ fn rust_binary(source: &Path) -> String {
 /// What a program seems to ask for, in the order of the lines that ask: of `places`, at most one each.
 fn questions(text: &str, asking: &[&str], places: &[&'static str]) -> Vec<&'static str> {
     let mut answers = Vec::new();
-    for line in text.lines().filter(|line| asking.iter().any(|word| line.contains(word))) {
+    for line in text.lines().flat_map(|line| questions_in(line, asking)) {
         let line = line.to_lowercase();
         let asked = if line.contains("port") {
             "{port}"
@@ -367,6 +369,25 @@ fn questions(text: &str, asking: &[&str], places: &[&'static str]) -> Vec<&'stat
     }
     // Half a guess types the wrong thing at the wrong question.
     if answers.len() == places.len() { answers } else { Vec::new() }
+}
+
+/// The parts of `line` that ask: all of a statement that asks once, or what follows each time.
+fn questions_in<'a>(line: &'a str, asking: &[&str]) -> Vec<&'a str> {
+    let mut questions = Vec::new();
+    for statement in line.split(';') {
+        let places = |word: &&str| statement.match_indices(*word).map(|(at, _)| at).collect::<Vec<_>>();
+        let places: BTreeSet<usize> = asking.iter().flat_map(places).collect();
+        let places: Vec<usize> = places.into_iter().collect();
+        match places[..] {
+            [] => {}
+            [_] => questions.push(statement),
+            _ => {
+                let ends = places[1..].iter().copied().chain([statement.len()]);
+                questions.extend(places.iter().zip(ends).map(|(&from, to)| &statement[from..to]));
+            }
+        }
+    }
+    questions
 }
 
 #[cfg(test)]
@@ -448,6 +469,14 @@ mod tests {
         assert_eq!(draft.server.as_ref().unwrap().answers, ["{port}"]);
         assert_eq!(draft.client.as_ref().unwrap().answers, ["{port}", "{host}"]);
         assert_eq!(commands(&draft).2, Some("python3 client.py"));
+        for source in [
+            "host = input('Where? address: '); port = int(input('Which port? '))",
+            "host, port = input('Server: '), int(input('Port: '))",
+            "print('a port; a host')\nhost = input('Host: ')\nport = input('? ')",
+        ] {
+            let draft = drafted(&[("client.py", source)]);
+            assert_eq!(draft.client.as_ref().unwrap().answers, ["{host}", "{port}"], "{source}");
+        }
     }
 
     #[test]

@@ -46,11 +46,16 @@ impl Default for Points {
 impl Points {
     /// From a TOML file with lines like `S1 = 2.5`. A requirement that is not named is worth nothing.
     pub fn load(path: &Path) -> Result<Self> {
-        let wrong = |why: String| Fault::usage(format!("{}: {why}", path.display()));
+        let wrong = |why: String| {
+            Fault::usage(format!("{}: {why}", path.display()))
+                .hint("a line for each requirement that counts, like S1 = 2.5; the others are worth nothing")
+        };
         let text = fs::read_to_string(path)
             .map_err(|error| Fault::usage(format!("cannot read {}", path.display())).because(error))?;
-        let table: toml::Table = toml::from_str(&text)
-            .map_err(|error| wrong(error.message().lines().next().unwrap_or("not TOML").to_string()))?;
+        let table: toml::Table = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            wrong(format!("line {line}: {}", error.message().lines().next().unwrap_or("not TOML")))
+        })?;
         let mut points: BTreeMap<_, _> =
             Requirement::ALL.into_iter().map(|requirement| (requirement, 0.0)).collect();
         for (name, value) in table {
@@ -146,7 +151,8 @@ impl Report {
             Event::Row => self.bar.inc(1),
             Event::Verdict(verdict) => {
                 if let Some(style) = self.style {
-                    let text = self.table(&verdict, style);
+                    let between = if self.verdicts.is_empty() { "" } else { "\n" };
+                    let text = format!("{between}{}", self.table(&verdict, style));
                     self.bar.suspend(|| print(&text))?;
                 }
                 self.bar.set_message(safe::show(verdict.name.as_bytes()));
@@ -168,9 +174,9 @@ impl Report {
         }
         let text = match self.format {
             Format::Human => {
-                let tables: String =
+                let tables: Vec<String> =
                     self.verdicts.iter().map(|verdict| self.table(verdict, Style::PLAIN)).collect();
-                tables + &self.summary(Style::PLAIN)
+                tables.join("\n") + &self.summary(Style::PLAIN)
             }
             Format::Json => format!("{:#}\n", self.json(count)),
             Format::Junit => junit("echolog check", &self.rows(), self.began),
@@ -201,9 +207,7 @@ impl Report {
     fn table(&self, verdict: &Verdict, style: Style) -> String {
         let mut text = format!("{}\n", style.bold(&safe::show(verdict.name.as_bytes())));
         if let Some(why) = &verdict.unplayable {
-            return text
-                + &wrapped("  ", &format!("{}: {}", style.red("nothing could be run"), shown(why)))
-                + "\n";
+            return text + &wrapped("  ", &format!("{}: {}", style.red("nothing could be run"), shown(why)));
         }
         for finding in &verdict.findings {
             let Finding { requirement, outcome, .. } = finding;
@@ -225,7 +229,7 @@ impl Report {
             }
         }
         text + &format!(
-            "  {}; framing seen: {}; {:.1} s\n\n",
+            "  {}; framing seen: {}; {:.1} s\n",
             tally(verdict, style),
             verdict.framing,
             verdict.took.as_secs_f64()
@@ -239,7 +243,7 @@ impl Report {
         }
         let width =
             self.verdicts.iter().map(|verdict| verdict.name.chars().count()).max().unwrap_or_default();
-        let mut text = String::new();
+        let mut text = String::from("\n");
         for verdict in &self.verdicts {
             let name = shown(&verdict.name);
             let name = format!("{name}{}", " ".repeat(width.saturating_sub(name.chars().count())));

@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tempfile::TempDir;
 
 use super::line::{Line, Mode};
-use super::profile::Submission;
+use super::profile::{PROFILE, Submission};
 use crate::harness::command::{Ready, Spec, Template, Values};
 use crate::harness::kernel::Sockets;
 use crate::harness::port::Port;
@@ -103,6 +103,8 @@ pub struct Actor {
     typed_at: Cell<u64>,
     /// What it is called in evidence.
     pub role: &'static str,
+    /// Whether anything was typed at it before the session.
+    pub was_answered: bool,
 }
 
 impl Actor {
@@ -269,12 +271,19 @@ impl<'a> Theatre<'a> {
             env,
             ready: Ready::Listening,
         };
+        let place = format!("{}/", folder.path().display());
         folders.push(folder);
         let input = if keyboard == Keyboard::Pipe { Input::Pipe } else { Input::Terminal };
         let streams = Streams { input, ..Streams::TERMINAL };
-        let program = Program::start(&spec, values, streams, &self.limits, stage)?;
+        let program = Program::start(&spec, values, streams, &self.limits, stage).map_err(|error| {
+            // The copy that it was looked for in is gone when this is read.
+            let why: Vec<String> = error.chain().map(ToString::to_string).collect();
+            let hint = if self.built.is_some() { format!(" (see {PROFILE})") } else { String::new() };
+            anyhow!("{}{hint}", why.join(": ").replace(&place, "./"))
+        })?;
         program.set_terminal(false, keyboard != Keyboard::LongLines)?;
-        let actor = Actor { program, typed_at: Cell::new(u64::MAX), role };
+        let was_answered = !answers.is_empty();
+        let actor = Actor { program, typed_at: Cell::new(u64::MAX), role, was_answered };
         for answer in answers {
             let words: Vec<OsString> = answer.fill(values);
             actor.type_line(&words.iter().map(|word| word.to_string_lossy()).collect::<String>());
