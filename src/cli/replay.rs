@@ -136,8 +136,8 @@ pub struct ReplayArgs {
 }
 
 const RECORD_HELP: &str = "\
-You type, a real pair answers; what you typed becomes messages.txt, and the
-goldens are written from replaying it with every drive over the usual wires.
+You type, a real pair answers; what you typed becomes messages.txt (with quit for
+Ctrl-D or the end of a pipe, since that is what is sent then), and the goldens are written from replaying it with every drive over the usual wires.
 Read them as you would read code: nothing else checks them.
 
 Examples:

@@ -29,7 +29,7 @@ use nix::unistd::{Pid, getpid, pipe2};
 
 use super::command::{Spec, Values};
 use super::kernel;
-use super::spawn::{Image, Process, close_on_exec, executable, spawn};
+use super::spawn::{Image, Process, close_on_exec, executable, spawn, without_copies};
 use super::stage::{Stage, Waited, lock};
 use super::transcript::{Stream, Transcript};
 
@@ -407,6 +407,8 @@ impl Program {
         } else {
             state.closing = true;
             self.feed(state, b"");
+            // A pipe ends with its last copy, and a child that is about to become another program has one.
+            drop(without_copies());
         }
     }
 

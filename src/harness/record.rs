@@ -7,12 +7,14 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nix::sys::signal::SigSet;
 
 use super::command::Values;
 use super::fixture::{CLIENT_GOLDEN, MESSAGES, SERVER_GOLDEN};
@@ -77,10 +79,15 @@ pub fn record(echolog: &Path) -> Result<Recording> {
     let from = Ipv4Addr::LOCALHOST;
     let relay = Relay::start(Wire::Through, address, from, never_at_rest(), never_at_rest(), &stage)?;
     let told = relay.address();
-    let client = Command::new(echolog)
-        .args(["client", &told.ip().to_string(), &told.port().to_string()])
-        .status()
-        .context("cannot start the client");
+    let mut client = Command::new(echolog);
+    client.args(["client", &told.ip().to_string(), &told.port().to_string()]);
+    #[expect(unsafe_code, reason = "the only way to run something between fork and exec")]
+    // SAFETY: it makes one system call. The signals that stop us are blocked here; the client is to have
+    // them as any program at a terminal does.
+    unsafe {
+        client.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?));
+    }
+    let client = client.status().context("cannot start the client");
     let ended = server.wait_end(stage.now() + END).seen();
     let tape = relay.finish();
     if ended.is_none() {
@@ -93,7 +100,7 @@ pub fn record(echolog: &Path) -> Result<Recording> {
 
 /// Only a session that went well becomes a fixture.
 fn judge(client: ExitStatus, server: &Run, tape: &Tape) -> Result<()> {
-    if stage::stopped() {
+    if stage::stopped() || client.signal().is_some() {
         return Err(Fault::new("stopped; nothing was recorded").into());
     }
     if !client.success() {

@@ -4,6 +4,8 @@
 //! format; colour goes to terminals only, and never where `NO_COLOR` is set; and a report is written
 //! whole, also when the replay was stopped half-way.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
@@ -108,6 +110,8 @@ struct Human {
     style: Style,
     /// Whether every case gets its line; at a terminal the bar says enough.
     lines: bool,
+    /// The differences that were shown, and in which session: one wrong golden fails many.
+    told: HashMap<(PathBuf, Vec<String>), String>,
 }
 
 /// How many cases came out how.
@@ -139,7 +143,7 @@ impl Report {
             .transpose()?;
         let style = Style::of_stdout();
         let human = (format == Format::Human || file.is_some())
-            .then(|| Human { style, lines: !io::stdout().is_terminal() });
+            .then(|| Human::new(style, !io::stdout().is_terminal()));
         let bar = ProgressBar::new(0).with_style(
             ProgressStyle::with_template("{bar:30} {pos} of {len} sessions  {elapsed}  {msg}")
                 .context("the bar's template")?,
@@ -167,7 +171,7 @@ impl Report {
             Event::More(sessions) => self.bar.inc_length(sessions as u64),
             Event::Session => self.bar.inc(1),
             Event::Verdict(verdict) => {
-                if let Some(human) = &self.human {
+                if let Some(human) = &mut self.human {
                     let text = human.verdict(&verdict);
                     self.bar.suspend(|| print(&text))?;
                 }
@@ -195,7 +199,7 @@ impl Report {
         let rows: Vec<Row> = self.verdicts.iter().map(Row::from).collect();
         let text = match self.format {
             Format::Human => {
-                let human = Human { style: Style::PLAIN, lines: true };
+                let mut human = Human::new(Style::PLAIN, true);
                 let cases: String = self.verdicts.iter().map(|verdict| human.verdict(verdict)).collect();
                 cases + &self.summary(Style::PLAIN, count)
             }
@@ -240,6 +244,11 @@ impl Report {
         }
         if let Some(seed) = self.seed {
             text += &format!("shuffle's seed: {seed}\n");
+        }
+        let flaws =
+            || self.verdicts.iter().flat_map(|verdict| &verdict.failures).flat_map(|failure| &failure.flaws);
+        if flaws().any(|flaw| matches!(flaw, Flaw::Screen { .. })) {
+            text += "where what was seen is right, replay --bless makes it the golden\n";
         }
         text
     }
@@ -300,7 +309,11 @@ fn not_carried(verdicts: &[Verdict]) -> Vec<String> {
 }
 
 impl Human {
-    fn verdict(&self, verdict: &Verdict) -> String {
+    fn new(style: Style, lines: bool) -> Human {
+        Human { style, lines, told: HashMap::new() }
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) -> String {
         let style = self.style;
         let outcome = verdict.outcome();
         let name = format!("{}::{}", safe::show(verdict.fixture.as_bytes()), verdict.case());
@@ -318,7 +331,8 @@ impl Human {
             );
             for failure in verdict.failures.iter().take(FAILURES) {
                 let other = verdict.sessions > 1 || failure.wire.to_string() != verdict.wire;
-                text += &self.failure(failure, other);
+                let session = format!("{}::{}::{}", shown(&verdict.fixture), verdict.drive, failure.wire);
+                text += &self.failure(failure, &session, other);
             }
             let rest: Vec<&Failure> = verdict.failures.iter().skip(FAILURES).collect();
             if !rest.is_empty() {
@@ -341,7 +355,7 @@ impl Human {
         text
     }
 
-    fn failure(&self, failure: &Failure, name_wire: bool) -> String {
+    fn failure(&mut self, failure: &Failure, session: &str, name_wire: bool) -> String {
         let mut text = String::new();
         if name_wire {
             text += &format!("  over {}:\n", failure.wire);
@@ -349,7 +363,13 @@ impl Human {
         for flaw in &failure.flaws {
             text += &wrapped("  ", &words(flaw));
             if let Some((golden, difference)) = diff_of(flaw) {
-                text += &diff(golden, difference, self.style);
+                match self.told.entry((golden.to_owned(), changes(difference))) {
+                    Entry::Occupied(before) => text += &format!("    (as in {})\n", before.get()),
+                    Entry::Vacant(first) => {
+                        first.insert(session.to_owned());
+                        text += &diff(golden, difference, self.style);
+                    }
+                }
             }
         }
         for end in &failure.ends {
@@ -481,6 +501,16 @@ fn diff_of(flaw: &Flaw) -> Option<(&Path, &Difference)> {
     }
 }
 
+/// What differs, without what stands around it, which has another port each time.
+fn changes(difference: &Difference) -> Vec<String> {
+    let changed = |line| match line {
+        DiffLine::Golden(line) => Some(format!("-{line}")),
+        DiffLine::Seen(line) => Some(format!("+{line}")),
+        _ => None,
+    };
+    difference.unified().into_iter().filter_map(changed).collect()
+}
+
 /// A unified diff, `-` golden and `+` seen.
 fn diff(golden: &Path, difference: &Difference, style: Style) -> String {
     let name = shown(&golden.display().to_string());
@@ -498,8 +528,8 @@ fn diff_lines(names: [&str; 2], difference: &Difference, style: Style) -> String
         let line = match line {
             DiffLine::Hunk(line) => style.cyan(line),
             DiffLine::Both(line) => cut_to(&format!(" {line}"), LINE_CHARACTERS),
-            DiffLine::Golden(line) => style.red(&cut_to(&format!("-{line}"), LINE_CHARACTERS)),
-            DiffLine::Seen(line) => style.green(&cut_to(&format!("+{line}"), LINE_CHARACTERS)),
+            DiffLine::Golden(line) => style.red(&cut_to(&format!("-{}", blank_ended(line)), LINE_CHARACTERS)),
+            DiffLine::Seen(line) => style.green(&cut_to(&format!("+{}", blank_ended(line)), LINE_CHARACTERS)),
             DiffLine::NoLineEnd => "\\ no line end".to_owned(),
             DiffLine::SameLook => {
                 "\\ alike only as shown here: one has the byte itself, the other its escape".to_owned()
@@ -512,6 +542,12 @@ fn diff_lines(names: [&str; 2], difference: &Difference, style: Style) -> String
         text += &format!("    ({} more lines; --keep DIR keeps all)\n", lines.len() - DIFF_LINES);
     }
     text
+}
+
+/// `line`, with its end marked if nobody could see it otherwise.
+fn blank_ended(line: &str) -> String {
+    let mark = if line.ends_with([' ', '\t']) { "⏎" } else { "" };
+    format!("{line}{mark}")
 }
 
 /// A session as two columns, server left and client right, in time order.
@@ -869,7 +905,7 @@ pub struct Row {
 
 impl From<&Verdict> for Row {
     fn from(verdict: &Verdict) -> Self {
-        let human = Human { style: Style::PLAIN, lines: false };
+        let mut human = Human::new(Style::PLAIN, false);
         let first = verdict.failures.first().and_then(|failure| failure.flaws.first());
         Row {
             suite: shown(&verdict.fixture),

@@ -48,9 +48,25 @@ fn ctrl_c_records_nothing_and_leaves_the_terminal_as_it_was() {
     terminal.shows("enter a message to send to server: ").types("first");
     terminal.shows("enter a message to send to server: ").presses_ctrl('c');
     let (shown, _) = terminal.ends();
-    assert!(shown.contains("nothing was recorded") && shown.contains("exit code 1"), "{shown}");
+    assert!(
+        shown.contains("error: stopped; nothing was recorded") && shown.contains("exit code 1"),
+        "{shown}"
+    );
+    assert_eq!(shown.matches("error:").count(), 1, "{shown}");
     left_as_it_was(&shown);
     assert!(!fixtures.dir("").join("mine").exists(), "{shown}");
+}
+
+#[test]
+fn ctrl_c_at_a_plain_prompt_ends_the_client_too() {
+    let fixtures = Fixtures::new();
+    let dir = format!("{}/mine", fixtures.path());
+    let mut shell = Command::new(common::ECHOLOG);
+    shell.args(["record", &dir]).env("TERM", "dumb");
+    let mut terminal = Terminal::starting(&shell);
+    terminal.shows("enter a message to send to server: ").presses_ctrl('c');
+    let (shown, _) = terminal.ends();
+    assert!(shown.contains("error: stopped; nothing was recorded"), "{shown}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::harness::kernel::Sockets;
+use crate::harness::spawn::without_copies;
 
 /// How a direction may pass its bytes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,10 +278,17 @@ fn cut(stream: Option<TcpStream>, by: End) {
             let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         }
     }
+    // A connection ends with its last copy. A child that is about to become a program under test elsewhere
+    // has one, and on a busy machine for longer than it takes to find that nobody moves.
+    let _none_left = without_copies();
+    drop(stream);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+
     use super::*;
 
     struct Ends {
@@ -349,5 +357,35 @@ mod tests {
         let Ends { mut line, client: _client, mut server } = ends();
         line.cut_server(End::Rst);
         assert_eq!(server.read(&mut [0; 9]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn what_was_cut_is_cut_though_a_child_has_a_copy() {
+        for by in [End::Fin, End::Rst] {
+            let Ends { mut line, client: _client, mut server } = ends();
+            let copy = line.server.as_ref().unwrap().try_clone().unwrap();
+            let ((held, holds), (release, released), (cut, done)) = (channel(), channel(), channel());
+            let child = thread::spawn(move || {
+                let _becoming = without_copies();
+                held.send(()).unwrap();
+                released.recv().unwrap();
+                drop(copy);
+            });
+            holds.recv().unwrap();
+            let judge = thread::spawn(move || {
+                line.cut_server(by);
+                cut.send(()).unwrap();
+            });
+            // It must not come back while the copy is there.
+            let early = done.recv_timeout(Duration::from_millis(100)).is_ok();
+            server.set_nonblocking(true).unwrap();
+            let seen = server.read(&mut [0; 9]).map_err(|error| error.kind());
+            assert!(!early || seen != Err(io::ErrorKind::WouldBlock), "{by:?}");
+            release.send(()).unwrap();
+            child.join().unwrap();
+            judge.join().unwrap();
+            let end = if by == End::Fin { Ok(0) } else { Err(io::ErrorKind::ConnectionReset) };
+            assert_eq!(server.read(&mut [0; 9]).map_err(|error| error.kind()), end);
+        }
     }
 }
