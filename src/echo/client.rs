@@ -235,6 +235,10 @@ fn gone(error: Option<io::Error>, sent: &Tally) -> Fault {
     let after = After(sent.messages());
     let hint = "the log is lost with it; the server's screen may tell why it went";
     match error {
+        Some(error) if error.kind() == io::ErrorKind::Deadlock => Fault::new(format!(
+            "the server sends before it is asked for the log, and reads no further {after}"
+        ))
+        .hint("one that answers each message cannot take so many at once: send fewer, or slower (--pace)"),
         None => Fault::new(format!("the server closed the connection {after}")).hint(hint),
         Some(error) => Fault::new(format!("the server went away {after}")).because(error).hint(hint),
     }

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, raise, signal};
 use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -71,6 +71,7 @@ impl Editor {
     /// Prepares the terminal on standard input; nothing changes there until a line is read.
     pub fn new() -> io::Result<Self> {
         let terminal = tcgetattr(io::stdin())?;
+        restore_at_the_end(terminal.clone())?;
         let (answered, mut answer_here) = io::pipe()?;
         let (requests, requested) = channel::<Request>();
         let (answer, answers) = channel();
@@ -181,9 +182,7 @@ impl Editor {
             while !self.has_terminal() && Instant::now() < until {
                 thread::yield_now();
             }
-            // A terminal that cannot be set right any more is beyond help.
-            _ = io::stdout().write_all(NO_BRACKETED_PASTE).and_then(|()| io::stdout().flush());
-            _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &self.terminal);
+            restore(&self.terminal);
         }
     }
 }
@@ -195,6 +194,40 @@ impl Editor {
         tcgetattr(io::stdin()).is_ok_and(|now| !now.local_flags.contains(LocalFlags::ICANON))
             || poll(&mut answered, PollTimeout::ZERO) != Ok(0)
     }
+}
+
+/// Leaves the terminal as it was found. One that cannot be set right any more is beyond help.
+fn restore(terminal: &Termios) {
+    _ = io::stdout().write_all(NO_BRACKETED_PASTE).and_then(|()| io::stdout().flush());
+    _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, terminal);
+}
+
+/// Has `terminal` restored before a signal ends this program that knows nothing of terminals. To be
+/// called before any thread is started that is to leave these signals to this one.
+fn restore_at_the_end(terminal: Termios) -> io::Result<()> {
+    let mut ending = SigSet::empty();
+    for of in [Signal::SIGTERM, Signal::SIGHUP] {
+        // SAFETY: no handler is installed that could run anywhere.
+        #[expect(unsafe_code, reason = "the only way to learn whether a signal is ignored is to change that")]
+        unsafe {
+            // One that whoever started this program has it ignore stays so (nohup(1)).
+            match signal(of, SigHandler::SigDfl)? {
+                SigHandler::SigIgn => drop(signal(of, SigHandler::SigIgn)?),
+                _ => ending.add(of),
+            }
+        }
+    }
+    // All other signals are for other threads.
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    thread::Builder::new().name("end".into()).spawn(move || {
+        if let Ok(signal) = ending.wait() {
+            restore(&terminal);
+            _ = ending.thread_unblock().and_then(|()| raise(signal));
+        }
+    })?;
+    before.thread_set_mask()?;
+    ending.thread_block()?;
+    Ok(())
 }
 
 impl Drop for Editor {

@@ -7,8 +7,12 @@
 //! but does not read (a pager, a stopped terminal). So the time-out is on, except while the peer has
 //! acknowledged all it was sent and has closed its window: a cable that is cut just then is noticed
 //! only when TCP itself gives up, after up to half an hour.
+//!
+//! And two that only write do not wait for each other without end: where a write does not get on, what
+//! the peer has sent meanwhile is taken in, and kept for who reads later; up to [`EARLY`].
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -16,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
 use socket2::{SockRef, TcpKeepalive};
 
 /// An idle connection is probed after this time, and then at [`PROBE_INTERVAL`].
@@ -25,6 +30,9 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 const UNANSWERED: Duration = Duration::from_secs(20);
 /// How often a write that does not get on looks whether the peer lives.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How many bytes of a peer are kept that were not asked for yet, while it does not read.
+const EARLY: usize = 1024 * 1024;
 
 /// What a peer may still send after its session, and how long it may take to close, once
 /// everything it was sent has arrived.
@@ -37,6 +45,8 @@ pub struct Link {
     stream: TcpStream,
     /// Whether the time-out is off, for a peer that lives and does not read.
     patient: Cell<bool>,
+    /// What was taken in while a write did not get on.
+    early: RefCell<VecDeque<u8>>,
 }
 
 /// What ended a wait.
@@ -58,7 +68,7 @@ impl Link {
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(PROBE_INTERVAL))?;
         socket.set_tcp_user_timeout(Some(UNANSWERED))?;
         stream.set_write_timeout(Some(LOOK))?;
-        Ok(Link { stream, patient: Cell::new(false) })
+        Ok(Link { stream, patient: Cell::new(false), early: RefCell::default() })
     }
 
     /// Waits until `input` can be read, the peer is gone, or `time` is over.
@@ -110,6 +120,22 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// Takes in what the peer has sent, since it may read on only when that is gone.
+    fn take_in(&self) -> io::Result<()> {
+        let mut early = self.early.borrow_mut();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match recv(self.stream.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+                // Its end, or its loss, is for the write to find out.
+                Ok(0) | Err(_) => return Ok(()),
+                Ok(count) => early.extend(&buffer[..count]),
+            }
+            if early.len() > EARLY {
+                return Err(io::ErrorKind::Deadlock.into());
+            }
+        }
     }
 
     /// Decides anew whether the peer is waited for without a time-out.
@@ -176,15 +202,20 @@ fn timeout(end: Option<Instant>) -> PollTimeout {
 
 impl Read for &Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.stream).read(buffer)
+        let mut early = self.early.borrow_mut();
+        if early.is_empty() { (&self.stream).read(buffer) } else { early.read(buffer) }
     }
 }
 
+/// An error of the kind `Deadlock` means that the peer sends more than [`EARLY`] and does not read.
 impl Write for &Link {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match (&self.stream).write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.look_after()?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.take_in()?;
+                    self.look_after()?;
+                }
                 written => {
                     self.set_patient(false)?;
                     return written;

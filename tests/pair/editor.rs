@@ -198,6 +198,18 @@ fn an_interrupt_that_was_not_typed_ends_the_client_too() {
 }
 
 #[test]
+fn a_signal_that_ends_the_client_leaves_the_terminal_as_it_was() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let server = Server::start(&[]);
+        let mut terminal = Terminal::with_client_of(&server);
+        terminal.types("half a mess");
+        terminal.shows("mess");
+        kill(terminal.client, signal).expect("the client runs");
+        assert_eq!(terminal.ends().0, 128 + signal as i32);
+    }
+}
+
+#[test]
 fn a_line_that_is_too_wide_for_a_new_size_of_the_window_is_drawn_again_at_once() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);

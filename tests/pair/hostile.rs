@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::common::{Running, Server, echolog, file_with, run, screens};
+use crate::common::{DEADLINE, Running, Server, echolog, file_with, run, screens};
 
 /// Bytes as sent, and as shown.
 const HOSTILE: [(&[u8], &str); 9] = [
@@ -53,6 +53,28 @@ fn nothing_a_server_sends_can_act_on_the_clients_terminal() {
     let ended = client.ends();
     assert_eq!(ended.out, screen);
     assert_eq!(ended.status.code(), Some(1), "such a log was never sent: {ended}");
+}
+
+#[test]
+fn a_server_that_answers_and_no_longer_reads_is_no_reason_to_wait_without_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port().to_string();
+    // More than the kernel holds on both ways.
+    let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(64 << 10));
+    let client = Running::start(&mut echolog(&["client", "127.0.0.1", &port, "--script", &script]));
+    let (server, _) = listener.accept().expect("the client comes");
+    server.set_write_timeout(Some(DEADLINE)).expect("set");
+    // It writes before it reads on; when the client is gone, it ends.
+    let answered = std::io::copy(&mut &server, &mut &server);
+    assert!(answered.is_err(), "{answered:?}");
+    let ended = client.ends();
+    assert_eq!(ended.status.code(), Some(1), "{ended}");
+    assert!(
+        ended.err.starts_with(
+            "error: the server sends before it is asked for the log, and reads no further after "
+        ),
+        "{ended}"
+    );
 }
 
 #[test]
