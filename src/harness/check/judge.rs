@@ -708,6 +708,7 @@ impl Judge<'_> {
                     || scene.server().ending().is_some()
             })?;
         }
+        scene.settle()?;
         let mark = scene.client().shown();
         scene.line.to_client.mode = if log_too { Mode::Pieces(1) } else { Mode::Held };
         scene.client().type_line("quit");
@@ -1051,7 +1052,9 @@ impl Judge<'_> {
         Ok(Some(scene))
     }
 
-    /// Sends `messages` in lockstep. Whether all were sent, and whether all were shown at once.
+    /// Sends `messages` in lockstep, until the client asks for the next and all that was shown until then
+    /// was seen: what is seen later is about what comes later. Whether all were sent, and whether all were
+    /// shown at once.
     fn exchange(&self, scene: &mut Scene, messages: &[String]) -> Result<(bool, bool)> {
         let mut all_shown = true;
         for text in messages {
@@ -1074,6 +1077,7 @@ impl Judge<'_> {
                 return Ok((true, all_shown));
             }
         }
+        scene.settle()?;
         Ok((true, all_shown))
     }
 
