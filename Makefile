@@ -34,9 +34,10 @@ demo: ## watch a server and a client talk, side by side
 test: ## run every test
 	$(CARGO) test --locked
 
-lint: ## format, lints, shell scripts, and the gate for what must not be left behind
+lint: ## format, lints, docs, shell scripts, and the gate for what must not be left behind
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 	scripts/gate.sh
 
 bench: ## measure against Python, socat, pexpect, expect and the shell; prints one table

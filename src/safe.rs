@@ -36,7 +36,7 @@ pub fn write(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// `text` as [`write`] shows it.
+/// `text` as [`write()`] shows it.
 pub fn show(text: &[u8]) -> String {
     let mut shown = Vec::with_capacity(text.len());
     write(&mut shown, text).expect("writing to a Vec does not fail");

@@ -74,8 +74,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "DRIVES", value_delimiter = ',')]
     drive: Vec<String>,
 
-    /// What lies between the programs: direct, drip, lump, shuffle[:SEED], every-split, every-cut, or
-    /// all; several with commas between
+    /// What lies between the programs: direct, drip, lump, shuffle, shuffle:SEED, every-split,
+    /// every-cut, or all; several with commas between
     #[arg(long, value_name = "WIRES", value_delimiter = ',')]
     wire: Vec<String>,
 

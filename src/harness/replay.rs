@@ -1,7 +1,7 @@
 //! Replay: every fixture, with every drive, over every wire, played side by side and judged.
 //!
 //! What always holds: each case asked for comes to exactly one verdict, also one that cannot be
-//! played; events are told from one thread; when [`run`] returns, nothing of it is left running.
+//! played; events are told from one thread; when [`Replay::run`] returns, nothing of it is left running.
 
 use std::collections::VecDeque;
 use std::fmt;
