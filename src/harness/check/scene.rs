@@ -431,15 +431,17 @@ impl Scene<'_> {
             if waited != Waited::Still {
                 return Ok(waited);
             }
-            // What was shown before all fell asleep may still be on its way here.
-            let before = self.look().0;
+            // What was shown before all fell asleep may still be on its way here, and what was typed on
+            // its way to them: through the same threads of the kernel, behind which the marks come.
+            let (before, asleep) = self.look();
             let Some(marks) = self.catch_up()? else { continue };
             if met(self) {
                 return Ok(Waited::Met);
             }
-            let after = self.look().0;
+            let (after, bodies) = self.look();
             let shown = |at: usize| after.shown[at] == before.shown[at] + marks[at];
-            if shown(0) && shown(1) && after.sent == before.sent && after.ended == before.ended {
+            let slept_on = !bodies.running && bodies.turns == asleep.turns;
+            if shown(0) && shown(1) && after.sent == before.sent && after.ended == before.ended && slept_on {
                 return Ok(Waited::Still);
             }
         }
@@ -598,6 +600,7 @@ impl Scene<'_> {
             bodies.running |= activity.running || !actor.program.took_all();
             bodies.naps |= activity.naps;
             bodies.spent += activity.spent;
+            bodies.turns += activity.turns;
             // Only the client is ever waited for at its keyboard.
             bodies.at_terminal = activity.at_terminal;
             // It would have run if the line that was typed had reached it.
@@ -655,6 +658,8 @@ struct Bodies {
     /// A line was typed that is still on its way.
     unheard: bool,
     spent: Duration,
+    /// How often they were put on a processor.
+    turns: u64,
 }
 
 /// Counts the calm.
