@@ -6,7 +6,6 @@
 mod cli;
 mod echo;
 mod fault;
-#[allow(dead_code, reason = "its faces are being built")]
 mod harness;
 mod safe;
 

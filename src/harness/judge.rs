@@ -11,7 +11,7 @@ use super::golden::{Golden, Screen, Values, bless};
 use super::program::{Ending, Run};
 use super::relay::{Cut, Direction, Tape, Wire};
 use super::session::{Outcome, Readiness, Stall};
-use super::transcript::Stream;
+use super::transcript::{Stream, Transcript};
 use super::verdict::{End, Flaw, LogFlaw, Who};
 use crate::safe;
 
@@ -35,7 +35,7 @@ pub fn whole(fixture: &Fixture, played: &Outcome) -> Vec<Flaw> {
     flaws.extend(status(Who::Server, &played.server).filter(|_| played.client.is_some()));
     if let Some(client) = &played.client {
         if over {
-            flaws.extend(log(&fixture.script.messages, client.transcript.screen()).map(Flaw::Log));
+            flaws.extend(log(&fixture.script.messages, &client.transcript).map(Flaw::Log));
             flaws.extend(unread(client, played.tape.as_ref()));
         }
         flaws.extend(status(Who::Client, client));
@@ -95,7 +95,7 @@ pub fn cut(
                 // no more than that its own system took it.
                 let deceived = match who {
                     Who::Server => !complete,
-                    Who::Client => !all_sent || log(&fixture.script.messages, screen).is_some(),
+                    Who::Client => !all_sent || log(&fixture.script.messages, &run.transcript).is_some(),
                 };
                 if deceived {
                     flaws.push(Flaw::TookForWhole(who));
@@ -236,17 +236,19 @@ fn says_error(run: &Run) -> bool {
     run.transcript.errors().split(|&byte| byte == b'\n').any(|line| line.starts_with(b"error: "))
 }
 
-/// What is wrong with the log on the client's `screen`, if anything is.
+/// What is wrong with the log on the screen of a client, if anything is.
 ///
 /// Behind the line that announces it, the log is the rest of the screen. On a screen with other words,
-/// it is somewhere: the messages, each on a line of its own, one after the other, with nothing beside
-/// them but what a list has: numbers, blanks, quotes.
-fn log(messages: &[Vec<u8>], screen: &[u8]) -> Option<LogFlaw> {
+/// it is somewhere behind what was typed last: the messages, each on a line of its own, one after the
+/// other, with nothing beside them but what a list has: numbers, blanks, quotes.
+fn log(messages: &[Vec<u8>], client: &Transcript) -> Option<LogFlaw> {
     let sent: Vec<Vec<u8>> = messages.iter().map(|message| safe::show(message).into_bytes()).collect();
-    let lines: Vec<&[u8]> = screen.split_inclusive(|&byte| byte == b'\n').collect();
-    let Some(start) = lines.iter().position(|line| *line == LOG_FOLLOWS) else {
-        return log_somewhere(messages, &sent, &lines);
+    let lines = |screen| <[u8]>::split_inclusive(screen, |&byte| byte == b'\n').collect::<Vec<_>>();
+    let all = lines(client.screen());
+    let Some(start) = all.iter().position(|line| *line == LOG_FOLLOWS) else {
+        return log_somewhere(messages, &sent, &lines(client.screen_after_typed()));
     };
+    let lines = all;
     let shown = &lines[start + 1..];
     for (index, sent) in sent.iter().enumerate() {
         let number = index + 1;
@@ -296,7 +298,9 @@ mod tests {
 
     fn judged(messages: &[&str], screen: &str) -> Option<LogFlaw> {
         let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.as_bytes().to_vec()).collect();
-        log(&messages, screen.as_bytes())
+        let mut client = Transcript::default();
+        client.push(Duration::ZERO, Stream::Screen, screen.as_bytes());
+        log(&messages, &client)
     }
 
     fn screen(log: &str) -> String {

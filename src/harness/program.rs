@@ -6,7 +6,6 @@
 //! dropped, neither it nor anything it started is left.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -87,8 +86,6 @@ pub struct Survivor {
 /// One program's part in a session, from its start to its end.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// The words it was called with.
-    pub command: Vec<OsString>,
     /// What it showed, and what was typed.
     pub transcript: Transcript,
     /// How it ended.
@@ -151,8 +148,11 @@ impl Streams {
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How long what a program leaves behind may take to end by itself before it counts as a survivor:
-/// helpers that end when they notice that their parent has gone.
-const AFTERLIFE: Duration = Duration::from_secs(1);
+/// helpers that end when they notice that their parent has gone, on whatever machine.
+const AFTERLIFE: Duration = Duration::from_secs(3);
+
+/// How long the output of a program that has ended is waited for, where something keeps it open.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How long a program that waits for its terminal may have other threads at work before it counts as
 /// waiting all the same: some have one that never rests.
@@ -166,7 +166,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Program {
     pid: Pid,
     tag: String,
-    command: Vec<OsString>,
     input: Input,
     started: Duration,
     stage: Stage,
@@ -174,6 +173,7 @@ pub struct Program {
     pump: Option<JoinHandle<()>>,
     /// Reaps the process when dropped, so its number stays taken until then.
     process: Option<Process>,
+    finished: bool,
     session: Arc<Mutex<kernel::Session>>,
 }
 
@@ -328,13 +328,13 @@ impl Program {
         let mut program = Program {
             pid,
             tag,
-            command: words,
             input: streams.input,
             started,
             stage: stage.clone(),
             shared: Arc::clone(&shared),
             pump: None,
             process: Some(process),
+            finished: false,
             session: Arc::new(Mutex::new(kernel::Session::of(pid.as_raw()))),
         };
         let pump = Pump {
@@ -537,9 +537,9 @@ impl Program {
         let survivors = self.clear(if by_itself { AFTERLIFE } else { Duration::ZERO });
         self.stage.wait_patiently(PATIENCE, || (lock(&self.shared.state).output == Shown::All).then_some(()));
         self.leave();
+        self.finished = true;
         let mut state = lock(&self.shared.state);
         Run {
-            command: std::mem::take(&mut self.command),
             transcript: std::mem::take(&mut state.transcript),
             ending,
             // What a program that had to be ended had started is part of it, not left behind.
@@ -582,11 +582,15 @@ impl Program {
         let mut survivors = BTreeMap::new();
         let until = Instant::now() + PATIENCE;
         while !left.is_empty() && Instant::now() < until {
+            let mut dying = Vec::new();
             for &pid in &left {
                 survivors.entry(pid).or_insert_with(|| kernel::command_line(pid));
                 // Gone already, if it cannot be watched.
                 let Ok(death) = pidfd(Pid::from_raw(pid)) else { continue };
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                dying.push(death);
+            }
+            for death in dying {
                 let patience = PATIENCE.try_into().unwrap_or(PollTimeout::NONE);
                 let _ = poll(&mut [PollFd::new(death.as_fd(), PollFlags::POLLIN)], patience);
             }
@@ -608,21 +612,22 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if lock(&self.shared.state).exited.is_none() {
-            let _ = killpg(self.pid, Signal::SIGKILL);
-            if self.pump.is_some() {
-                self.wait_exit(PATIENCE);
-            } else {
-                let _ = waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        let is_watched = self.pump.is_some() || self.finished;
+        if !self.finished {
+            if lock(&self.shared.state).exited.is_none() {
+                let _ = killpg(self.pid, Signal::SIGKILL);
+                if is_watched {
+                    self.wait_exit(PATIENCE);
+                } else {
+                    let _ = waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+                }
             }
             self.clear(Duration::ZERO);
-        }
-        if self.pump.is_some() {
             self.leave();
-            if lock(&self.shared.state).exited.is_none() {
-                // Not even SIGKILL ended it, so waiting for it (as its drop would) is no use.
-                std::mem::forget(self.process.take());
-            }
+        }
+        if is_watched && lock(&self.shared.state).exited.is_none() {
+            // Not even SIGKILL ended it, so waiting for it (as its drop would) is no use.
+            std::mem::forget(self.process.take());
         }
     }
 }
@@ -680,7 +685,7 @@ impl Pump {
             // The death first: what was shown before it is then read below.
             if alive && let Some(status) = self.death() {
                 alive = false;
-                silence = AFTERLIFE.try_into().unwrap_or(PollTimeout::NONE);
+                silence = SILENCE.try_into().unwrap_or(PollTimeout::NONE);
                 lock(&self.shared.state).exited = Some((status, self.stage.now()));
                 self.stage.ring();
             }

@@ -31,8 +31,6 @@ use crate::fault::Fault;
 const START: Duration = Duration::from_secs(10);
 /// How long it may take to end once the client has ended.
 const END: Duration = Duration::from_secs(10);
-/// A person may take a day to think of a message; the clock of a stage wants an end.
-const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What was recorded, not yet a fixture.
 #[derive(Debug)]
@@ -64,7 +62,8 @@ pub fn record(echolog: &Path) -> Result<Recording> {
     let port = Port::free()?;
     let values = Values { port: Some(port.number()), ..Values::default() };
     let streams = Streams { input: Input::Nothing, output: Output::Pipe, errors: Errors::Apart };
-    let limits = Limits { time: A_DAY, ..Limits::default() };
+    // A person may take a day to think of a message: nothing here looks at the time.
+    let limits = Limits::default();
     let server = Program::start(&pair.server, &values, streams, &limits, &stage)?;
     let sockets = Sockets::open()?;
     let listening = stage.watch(START, || match sockets.listening(port.number()) {

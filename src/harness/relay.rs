@@ -50,7 +50,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long the relay may take to pass on the rest when both programs have ended. Nobody is left then
 /// to be waited for, unless something that they started holds a connection open.
-const REST: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -341,15 +341,16 @@ impl Relay {
     }
 
     /// Looks at what was received so far.
-    pub fn view<T>(&self, look: impl FnOnce(&Tape) -> T) -> T {
+    #[cfg(test)]
+    fn view<T>(&self, look: impl FnOnce(&Tape) -> T) -> T {
         look(&lock(&self.shared.tape))
     }
 
-    /// Waits until all that was sent has gone through, for [`REST`] at most: what a program sent before
+    /// Waits until all that was sent has gone through, for [`SETTLE`] at most: what a program sent before
     /// it ended may still be on its way, and only then is it known whether it was read.
     pub fn settle(&self) {
         let gone = || (self.shared.passing.load(Ordering::SeqCst) == 0).then_some(());
-        let _ = self.shared.stage.wait(self.shared.stage.now() + REST, gone);
+        let _ = self.shared.stage.wait(self.shared.stage.now() + SETTLE, gone);
     }
 
     /// Ends it, with whatever still goes through it, and gives its tape.
@@ -453,7 +454,7 @@ struct Connection {
     over: AtomicBool,
     /// Readable once it is over.
     end: EventFd,
-    /// For each direction: whether its sender was found to be gone by writing to it.
+    /// For each direction: whether its sender was found to be gone otherwise than by reading from it.
     gone: [AtomicBool; 2],
     /// For each direction: whether it has come to its end.
     done: [AtomicBool; 2],
@@ -504,6 +505,7 @@ impl Connection {
                 // A receiver that has closed its socket answers what comes later with a reset.
                 if to.shutdown(Shutdown::Write).is_err() || !matches!(to.take_error(), Ok(None)) {
                     self.refused(direction);
+                    self.gone[direction.other() as usize].store(true, Ordering::SeqCst);
                 }
             }
             Ok(End::Rst) => self.reset(),
@@ -704,6 +706,7 @@ impl Connection {
                 Ok(_) => return false,
                 // The socket tells of a reset only once.
                 Err(_) => {
+                    self.refused(direction.other());
                     self.gone[direction as usize].store(true, Ordering::SeqCst);
                     return false;
                 }

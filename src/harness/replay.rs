@@ -432,7 +432,10 @@ impl Floor<'_> {
                 Wire::every_split(&tape)
             };
             if !wires.is_empty() {
-                let _ = events.send(Ok(Event::More(wires.len())));
+                if events.send(Ok(Event::More(wires.len()))).is_err() {
+                    // Nobody wants to know any more.
+                    return Ok(());
+                }
                 let _ = events.send(Ok(Event::Session));
                 let many = Many { case: index, tape, state: Mutex::new((wires.len(), verdict)) };
                 let many = Arc::new(many);
@@ -554,8 +557,6 @@ fn place(wire: Wire) -> (String, u64) {
 pub struct Blessed {
     /// The fixture.
     pub fixture: String,
-    /// Its directory.
-    pub dir: PathBuf,
     /// What became of its goldens.
     pub result: BlessResult,
 }
@@ -605,7 +606,7 @@ impl Replay {
             .map(|fixture| {
                 let own = verdicts.iter().filter(|verdict| verdict.fixture == fixture.name);
                 let result = bless_one(fixture, &own.collect::<Vec<_>>())?;
-                Ok(Blessed { fixture: fixture.name.clone(), dir: fixture.dir.clone(), result })
+                Ok(Blessed { fixture: fixture.name.clone(), result })
             })
             .collect()
     }

@@ -15,14 +15,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use anyhow::Context as _;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{AccessFlags, Pid, access, chdir, execvpe, getpid, pipe2, write};
@@ -64,7 +64,8 @@ pub fn executable(word: &OsStr, dir: Option<&Path>) -> anyhow::Result<PathBuf> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
-        .map(|place| place.join(word))
+        // A place may be named from here, and the program runs elsewhere.
+        .filter_map(|place| std::path::absolute(place.join(word)).ok())
         .find(|path| !word.is_empty() && is_executable(path))
         .ok_or_else(|| Fault::usage(format!("no such command: {}", name())).into())
 }
@@ -98,6 +99,23 @@ fn environment(added: &[(OsString, OsString)], tag: &str) -> anyhow::Result<Vec<
     entries.collect()
 }
 
+/// Soft and hard limit on open files.
+type Files = (rlim_t, rlim_t);
+
+/// The limit on open files that this process was started with, and so has a program under test; a session
+/// takes some twenty here, so from the first program on this process has all that it may have. Nor does
+/// it matter then whether its starter had it ignore the ends of children, which it has to hear of.
+static FILES: LazyLock<nix::Result<Files>> = LazyLock::new(|| {
+    // SAFETY: no handler is installed that could run anywhere.
+    #[expect(unsafe_code, reason = "what a signal does is changed")]
+    unsafe {
+        signal(Signal::SIGCHLD, SigHandler::SigDfl)?;
+    }
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok((soft, hard))
+});
+
 /// What a child becomes.
 #[derive(Debug)]
 pub struct Image {
@@ -108,6 +126,7 @@ pub struct Image {
     address_space: Option<u64>,
     /// In seconds.
     cpu: Option<u64>,
+    files: Files,
 }
 
 /// Held while a child is about to become its program: until then it has copies of all our files, also
@@ -198,6 +217,7 @@ impl Image {
             environment: environment(&spec.env, tag)?,
             dir: spec.dir.as_ref().map(|dir| c_string(dir.as_os_str())).transpose()?,
             address_space: limits.address_space,
+            files: (*FILES).context("the limit on open files")?,
             cpu: limits.cpu.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0)),
         })
     }
@@ -207,7 +227,8 @@ impl Image {
     fn execute(&self) -> nix::Result<Infallible> {
         SigSet::empty().thread_set_mask()?;
         let usual = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGPIPE] {
+        for signal in Signal::iterator().filter(|signal| ![Signal::SIGKILL, Signal::SIGSTOP].contains(signal))
+        {
             #[expect(unsafe_code, reason = "sigaction(2) is unsafe for the handlers it can install")]
             // SAFETY: the default action is no handler.
             unsafe {
@@ -226,6 +247,7 @@ impl Image {
         // SAFETY: TIOCSWINSZ reads a winsize.
         Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })?;
         setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+        setrlimit(Resource::RLIMIT_NOFILE, self.files.0, self.files.1)?;
         if let Some(bytes) = self.address_space {
             setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
         }

@@ -40,12 +40,20 @@ impl Transcript {
         &self.bytes[Stream::Screen as usize]
     }
 
+    /// What its standard output, or its terminal, showed after the last that was typed.
+    pub fn screen_after_typed(&self) -> &[u8] {
+        let typed = self.marks.iter().rposition(|(_, stream, _)| *stream == Stream::Typed).unwrap_or(0);
+        let before = self.marks[..typed].iter().rev().find(|(_, stream, _)| *stream == Stream::Screen);
+        &self.screen()[before.map_or(0, |(_, _, range)| range.end)..]
+    }
+
     /// All of its standard error, where that is kept apart.
     pub fn errors(&self) -> &[u8] {
         &self.bytes[Stream::Errors as usize]
     }
 
     /// All that was typed at it.
+    #[cfg(test)]
     pub fn typed(&self) -> &[u8] {
         &self.bytes[Stream::Typed as usize]
     }

@@ -60,7 +60,7 @@ pub fn guess(seen: &[(Vec<u8>, Vec<u8>)]) -> Framing {
         let before = |message: &[u8], bytes: &[u8], says: &dyn Fn(&[u8]) -> Option<usize>| {
             let head = prefix(message, bytes).filter(|head| head.len() == width);
             // Some count the line end or the prefix itself.
-            let counts = [message.len(), bytes.len() - width, bytes.len()];
+            let counts = [message.len(), bytes.len().saturating_sub(width), bytes.len()];
             head.and_then(says).is_some_and(|length| counts.contains(&length))
         };
         if width <= 8 && (all(&|m, b| before(m, b, &big_endian)) || all(&|m, b| before(m, b, &little_endian)))

@@ -4,11 +4,14 @@
 //! not run, and says which. What is looked for are facts; how a program words them is its own affair.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, OpenOptions};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Finding;
@@ -358,6 +361,9 @@ impl Judge<'_> {
                 unsent = Some(text);
                 break;
             }
+            if scene.flooded {
+                break;
+            }
             seen.push((text.clone().into_bytes(), scene.line.to_server.tape[wire_mark..].to_vec()));
             let fact = Words::of(text.as_bytes());
             let shown = scene.wait(|scene| {
@@ -372,7 +378,7 @@ impl Judge<'_> {
             scene.settle()?;
             replies.push(scene.client().since(client_mark));
         }
-        self.known.sends = !seen.is_empty();
+        self.known.sends = !seen.is_empty() && !scene.flooded;
         self.framing = framing::guess(&seen);
         let contains = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
         self.known.readable = seen.iter().all(|(text, bytes)| contains(bytes, text));
@@ -384,6 +390,10 @@ impl Judge<'_> {
         self.file(C2, None, c2, Duration::ZERO);
         let ruling = match (unsent, trouble_here) {
             (_, Some(ruling)) => ruling,
+            _ if scene.flooded => (
+                Outcome::Flooded,
+                format!("one message was typed, and it sends without end; {}", shows(scene.client())),
+            ),
             (Some(text), None) => {
                 fail(format!("\"{text}\" was typed and nothing was sent; {}", shows(scene.client())))
             }
@@ -656,7 +666,7 @@ impl Judge<'_> {
         }
         scene.client().type_line("quit");
         // Whoever waits for an answer to each message gets it: its messages never share a segment.
-        loop {
+        for _ in 0..=2 * messages.len() {
             let waiting = scene.line.to_server.tape.len();
             let waited = scene.wait(|scene| {
                 scene.line.to_server.tape.len() > waiting || scene.server().ending().is_some()
@@ -1408,9 +1418,14 @@ fn listen(address: SocketAddr) -> Result<Socket> {
 /// Keeps other checks on this machine from starting a first session, for as long as it is held: two
 /// servers that both ignore their port would get in each other's way, and only one of them would be seen
 /// to do so.
-fn only_one() -> Result<Flock<std::fs::File>> {
+fn only_one() -> Result<Flock<File>> {
     let path = std::env::temp_dir().join(format!("echolog-check-{}.lock", nix::unistd::getuid()));
-    let file = std::fs::File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
     Flock::lock(file, FlockArg::LockExclusive)
         .map_err(|(_, errno)| errno)
         .with_context(|| format!("cannot lock {}", path.display()))

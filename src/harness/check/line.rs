@@ -11,8 +11,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::harness::kernel::Sockets;
+use crate::harness::kernel::{Connected, Sockets};
 use crate::harness::spawn::without_copies;
+
+/// How often a sender is read from, before it is looked at what comes of it.
+const READS: usize = 64;
 
 /// How a direction may pass its bytes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct Flow {
     pub tape: Vec<u8>,
     /// How many bytes of it were passed on.
     pub passed: usize,
+    /// How many bytes of it are known to have arrived.
+    arrived: usize,
     /// How it may pass bytes on.
     pub mode: Mode,
     /// How it ended, if it did.
@@ -52,14 +57,26 @@ pub struct Flow {
 
 impl Flow {
     fn new() -> Self {
-        Flow { tape: Vec::new(), passed: 0, mode: Mode::Open, end: None, keep_end: false, end_passed: false }
+        Flow {
+            tape: Vec::new(),
+            passed: 0,
+            arrived: 0,
+            mode: Mode::Open,
+            end: None,
+            keep_end: false,
+            end_passed: false,
+        }
     }
 
     /// Reads what `from` has; whether there was anything.
     fn receive(&mut self, from: &mut TcpStream) -> bool {
         let mut buffer = [0; 1 << 14];
         let mut any = false;
-        while self.end.is_none() {
+        // Of one that sends without end, there is always more.
+        for _ in 0..READS {
+            if self.end.is_some() {
+                break;
+            }
             match from.read(&mut buffer) {
                 Ok(0) => self.end = Some(End::Fin),
                 Ok(n) => self.tape.extend_from_slice(&buffer[..n]),
@@ -76,9 +93,11 @@ impl Flow {
     fn pass(&mut self, to: &mut TcpStream, sockets: &Sockets) -> bool {
         let mut any = false;
         while self.mode != Mode::Held && self.passed < self.tape.len() {
+            if matches!(self.mode, Mode::Pieces(_)) && !self.delivered(to, sockets) {
+                break;
+            }
             let waiting = &self.tape[self.passed..];
             let piece = match self.mode {
-                Mode::Pieces(_) if !delivered(to, sockets) => break,
                 Mode::Pieces(most) => &waiting[..most.min(waiting.len())],
                 _ => waiting,
             };
@@ -104,20 +123,30 @@ impl Flow {
         }
         any
     }
+
+    /// Whether everything passed on to `to` has been read by the program at its other end.
+    fn delivered(&mut self, to: &TcpStream, sockets: &Sockets) -> bool {
+        let Some(socket) = other_end(to, sockets) else { return true };
+        // The kernel looks at what is unread first, so only what it says after all has arrived counts.
+        let all_arrived = self.arrived == self.passed;
+        if socket.arrived >= self.passed as u64 {
+            self.arrived = self.passed;
+        }
+        all_arrived && socket.unread == 0
+    }
 }
 
-/// Whether everything written to `stream` has been read by the program at its other end.
-fn delivered(stream: &TcpStream, sockets: &Sockets) -> bool {
-    let (Ok(here), Ok(there)) = (stream.local_addr(), stream.peer_addr()) else { return true };
+/// The socket that `stream` is connected to.
+fn other_end(stream: &TcpStream, sockets: &Sockets) -> Option<Connected> {
+    let (here, there) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
     let mapped = |address: SocketAddr| match address.ip() {
         IpAddr::V4(ip) => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
         IpAddr::V6(_) => address,
     };
     // A program that listens on both families has IPv4 connections in an IPv6 socket.
-    let found = [(there, here), (mapped(there), mapped(here))]
+    [(there, here), (mapped(there), mapped(here))]
         .into_iter()
-        .find_map(|(local, remote)| sockets.connected(local, remote).ok().flatten());
-    found.is_none_or(|socket| socket.unread == 0)
+        .find_map(|(local, remote)| sockets.connected(local, remote).ok().flatten())
 }
 
 /// The line: it listens for the client, and calls the server when the client has called it.

@@ -234,6 +234,7 @@ impl<'a> Theatre<'a> {
             client: None,
             folders: Vec::new(),
             flood: FLOOD,
+            flooded: false,
         })
     }
 
@@ -307,6 +308,8 @@ pub struct Scene<'a> {
     folders: Vec<TempDir>,
     /// How much a program may show or send within one wait.
     pub flood: usize,
+    /// Whether one did, while it was waited for to have done with a message.
+    pub flooded: bool,
 }
 
 /// What can be seen of a scene at one moment.
@@ -316,6 +319,16 @@ struct Look {
     sent: [usize; 2],
     passed: [usize; 2],
     ended: [bool; 2],
+}
+
+impl Look {
+    /// Whether more than `flood` bytes were shown or sent since `before`.
+    fn exceeds(&self, before: &Look, flood: usize) -> bool {
+        let grown = |now: [usize; 2], before: [usize; 2]| {
+            now.into_iter().zip(before).any(|(now, before)| now > before.saturating_add(flood))
+        };
+        grown(self.shown, before.shown) || grown(self.sent, before.sent)
+    }
 }
 
 impl Scene<'_> {
@@ -464,13 +477,15 @@ impl Scene<'_> {
             if !actor.program.mark_screen(mark.as_bytes())? {
                 return Ok(None);
             }
-            marks[at] = mark.len();
             let come = |screen: &[u8]| screen.windows(mark.len()).any(|window| window == mark.as_bytes());
             let seen = actor.program.wait_for(self.stage.now() + BROUGHT, |transcript| {
                 transcript.screen().get(shown..).is_some_and(come).then_some(())
             });
-            if seen == stage::Waited::Stopped {
-                return Err(stopped());
+            match seen {
+                stage::Waited::Stopped => return Err(stopped()),
+                stage::Waited::Seen(Some(())) => marks[at] = mark.len(),
+                // It has closed its terminal, or ended.
+                stage::Waited::Seen(None) | stage::Waited::TimeUp => {}
             }
         }
         Ok(Some(marks))
@@ -487,10 +502,7 @@ impl Scene<'_> {
                 return Some(Waited::Met);
             }
             let (look, bodies) = self.look();
-            let grown = |now: [usize; 2], before: [usize; 2]| {
-                now.into_iter().zip(before).any(|(now, before)| now > before.saturating_add(flood))
-            };
-            if grown(look.shown, begun.shown) || grown(look.sent, begun.sent) {
+            if look.exceeds(&begun, flood) {
                 return Some(Waited::Flooded);
             }
             if self.actors().any(|actor| actor.ending() == Some(Ending::Flooded)) {
@@ -531,6 +543,7 @@ impl Scene<'_> {
     /// Waits until the client waits for its keyboard, with everything seen that it has shown until then,
     /// or has ended; whether it came to that.
     pub fn settle(&mut self) -> Result<bool> {
+        let until = self.stage.now() + self.theatre.limits.time * AT_MOST;
         loop {
             let asks = self.rest(|bodies, calm| {
                 let asks = calm.reaches(SETTLED) && bodies.at_terminal && !bodies.unheard;
@@ -540,7 +553,8 @@ impl Scene<'_> {
             let before = turns(self);
             let caught_up = self.catch_up()?.is_some();
             // It may have slept for a moment only, on its way to the question.
-            if !asks || (caught_up && turns(self) == before) || self.client().ending().is_some() {
+            let settled = !asks || (caught_up && turns(self) == before);
+            if settled || self.client().ending().is_some() || self.stage.now() >= until {
                 return Ok(asks);
             }
         }
@@ -553,15 +567,20 @@ impl Scene<'_> {
 
     fn rest(&mut self, enough: impl Fn(&Bodies, Calm) -> bool) -> Result<bool> {
         let stage = self.stage.clone();
-        let (mut last, bodies) = self.look();
-        let (mut spent, mut calm) = (bodies.spent, Watch::new(&stage));
-        let patience = self.theatre.patience.get();
+        let (begun, bodies) = self.look();
+        let (mut last, mut spent, mut calm) = (begun, bodies.spent, Watch::new(&stage));
+        let (flood, patience) = (self.flood, self.theatre.patience.get());
+        let mut flooded = false;
         let waited = stage.watch(stage.now() + self.theatre.limits.time * AT_MOST, || {
             let pumped = self.line.pump();
             let (look, bodies) = self.look();
             if pumped || look != last {
                 (last, spent) = (look, bodies.spent);
                 calm.moved();
+            }
+            if look.exceeds(&begun, flood) {
+                flooded = true;
+                return Some(false);
             }
             if bodies.running {
                 calm.disturb();
@@ -578,6 +597,7 @@ impl Scene<'_> {
         if calm.dozed >= patience {
             self.lose_patience();
         }
+        self.flooded |= flooded;
         Ok(waited.seen().unwrap_or_default())
     }
 
