@@ -58,6 +58,7 @@ fn install_puts_everything_where_distributions_expect_it_and_uninstall_takes_all
         ("usr/share/man/man1/echolog-server.1", 0o644),
         ("usr/share/man/man1/echolog-client.1", 0o644),
         ("usr/share/man/man1/echolog-replay.1", 0o644),
+        ("usr/share/man/man1/echolog-record.1", 0o644),
         ("usr/share/man/man1/echolog-check.1", 0o644),
         ("usr/share/zsh/site-functions/_echolog", 0o644),
     ] {

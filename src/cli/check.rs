@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::pair::seconds;
-use super::replay::jobs;
+use super::replay::{jobs, some_seconds};
 use crate::fault::{Exit, Fault};
 use crate::harness::check::report::{Format, Points, Report};
 use crate::harness::check::{self, Check, PROFILE, Requirement, Submission};
@@ -41,6 +40,10 @@ Examples:
 
 What is run here can read and write your files, use the network, and outlive its
 limits on purpose; put a container around what you do not trust.";
+
+/// The defaults that the command which repeats a finding leaves out.
+const BUILD_TIME: Duration = Duration::from_secs(120);
+const MEMORY: u64 = 16384;
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
@@ -83,16 +86,16 @@ pub struct CheckArgs {
     jobs: Option<usize>,
 
     /// How long to wait for a program that sleeps for times of its own
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = some_seconds)]
     timeout: Duration,
 
     /// How long a build may take
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = some_seconds)]
     build_timeout: Duration,
 
     /// Address space of each program, in MiB; the virtual machines of some languages reserve far more
     /// than they use
-    #[arg(long, value_name = "MIB", default_value = "16384", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u64).range(1..=u64::MAX >> 20))]
     memory: u64,
 
     /// Judge only part I of N, for N machines that share the work
@@ -187,6 +190,12 @@ impl CheckArgs {
         let mut words = vec![called.to_string_lossy().into_owned(), "check".to_owned()];
         if self.timeout != Limits::default().time {
             words.extend(["--timeout".to_owned(), self.timeout.as_secs_f64().to_string()]);
+        }
+        if self.build_timeout != BUILD_TIME {
+            words.extend(["--build-timeout".to_owned(), self.build_timeout.as_secs_f64().to_string()]);
+        }
+        if self.memory != MEMORY {
+            words.extend(["--memory".to_owned(), self.memory.to_string()]);
         }
         shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
     }

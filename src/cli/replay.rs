@@ -136,8 +136,9 @@ pub struct ReplayArgs {
 }
 
 const RECORD_HELP: &str = "\
-You type, a real pair answers; what you typed becomes messages.txt (with quit for
-Ctrl-D or the end of a pipe, since that is what is sent then), and the goldens are written from replaying it with every drive over the usual wires.
+You type, a real pair answers; what you typed becomes messages.txt (with quit
+for Ctrl-D or the end of a pipe, since that is what is sent then), and the
+goldens are written from replaying it with every drive over the usual wires.
 Read them as you would read code: nothing else checks them.
 
 Examples:
@@ -335,7 +336,7 @@ fn each_once<T: PartialEq>(list: Vec<T>) -> Vec<T> {
     once
 }
 
-fn some_seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn some_seconds(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
         Duration::ZERO => Err("some time is needed".into()),
         time => Ok(time),

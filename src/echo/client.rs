@@ -51,11 +51,12 @@ impl Client {
     pub fn run(self) -> anyhow::Result<()> {
         let mut screen = Screen::new(screen::stdout()?);
         // What is wrong with files is found out before a server is bothered.
-        let mut stdin = Input::stdin()?;
         let mut script = match &self.script {
             Some(path) if path.as_os_str() != "-" => Some(Input::script(path)?),
             _ => None,
         };
+        let asks = script.is_none() || self.host.is_none() || self.port.is_none();
+        let mut stdin = Input::stdin(asks)?;
         let save = self.save_log.as_deref().map(Save::new).transpose()?;
         let host = match &self.host {
             Some(host) => host.clone(),
@@ -102,8 +103,21 @@ impl Client {
         link: &Link,
         screen: &mut Screen<impl Write>,
     ) -> Result<(Tally, Option<Fault>), Fault> {
-        let mut sent = Tally::new();
         let mut out = BufWriter::with_capacity(CHUNK, link);
+        let held = self.converse_by(&mut out, input, link, screen);
+        // What could not be sent is not to be tried again when the buffer is dropped.
+        let (_, _) = out.into_parts();
+        held
+    }
+
+    fn converse_by(
+        &self,
+        out: &mut BufWriter<&Link>,
+        input: &mut Input,
+        link: &Link,
+        screen: &mut Screen<impl Write>,
+    ) -> Result<(Tally, Option<Fault>), Fault> {
+        let mut sent = Tally::new();
         let progress = Progress::new(input);
         let lost = |error, sent: &Tally| gone(Some(error), sent);
         let unsent = loop {
@@ -132,7 +146,7 @@ impl Client {
                 Ok(Typed::Line(QUIT) | Typed::End) => break None,
                 Ok(Typed::Line(message)) => {
                     screen.sending(message);
-                    wire::send(&mut out, message).map_err(|error| lost(error, &sent))?;
+                    wire::send(out, message).map_err(|error| lost(error, &sent))?;
                     sent.add(message);
                 }
                 Ok(Typed::TooLong) => {
@@ -170,7 +184,7 @@ impl Client {
         };
         screen.quitting();
         screen.flush();
-        wire::send(&mut out, QUIT).and_then(|()| out.flush()).map_err(|error| lost(error, &sent))?;
+        wire::send(out, QUIT).and_then(|()| out.flush()).map_err(|error| lost(error, &sent))?;
         Ok((sent, unsent))
     }
 

@@ -2,11 +2,14 @@
 //!
 //! It reads in a thread of its own, so that the session can watch the connection meanwhile; a byte
 //! on a pipe says that an answer is there. Whenever no line is being read the terminal is as it was
-//! found, and [`Editor::give_up`] makes it so while one is.
+//! found, and [`Editor::give_up`] makes it so while one is; where SIGTERM or SIGHUP ends the program, a
+//! third thread does, to which these two are left from then on.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, raise, signal};
 use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
+use nix::unistd::{getpgrp, tcgetpgrp};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Cmd, Config, KeyCode, KeyEvent, Modifiers};
@@ -37,7 +41,7 @@ pub struct Editor {
     answer: Option<rustyline::Result<String>>,
     terminal: Termios,
     signals: SigSet,
-    reading: bool,
+    reading: Arc<AtomicBool>,
     /// Lines of a paste that are still to be handed out.
     pasted: VecDeque<String>,
 }
@@ -71,7 +75,8 @@ impl Editor {
     /// Prepares the terminal on standard input; nothing changes there until a line is read.
     pub fn new() -> io::Result<Self> {
         let terminal = tcgetattr(io::stdin())?;
-        restore_at_the_end(terminal.clone())?;
+        let reading = Arc::new(AtomicBool::new(false));
+        restore_at_the_end(terminal.clone(), Arc::clone(&reading))?;
         let (answered, mut answer_here) = io::pipe()?;
         let (requests, requested) = channel::<Request>();
         let (answer, answers) = channel();
@@ -101,12 +106,15 @@ impl Editor {
         let signals = SigSet::from_iter([Signal::SIGTSTP, Signal::SIGINT, Signal::SIGWINCH])
             .thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let (answer, pasted) = (None, VecDeque::new());
-        Ok(Editor { requests, answers, answered, answer, terminal, signals, reading: false, pasted })
+        Ok(Editor { requests, answers, answered, answer, terminal, signals, reading, pasted })
     }
 
     /// Shows `prompt` and begins to read a line, which history will offer again if it is to `remember`.
     pub fn prompt(&mut self, prompt: &'static str, remember: bool) {
-        self.reading = self.requests.send(Request { prompt, remember }).is_ok();
+        self.reading.store(true, Ordering::SeqCst);
+        if self.requests.send(Request { prompt, remember }).is_err() {
+            self.reading.store(false, Ordering::SeqCst);
+        }
     }
 
     /// Whether lines of a paste are still to be handed out; then there is nothing to prompt for.
@@ -132,7 +140,7 @@ impl Editor {
 
     fn receive(&mut self) -> io::Result<rustyline::Result<String>> {
         let answer = self.answers.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
-        self.reading = false;
+        self.reading.store(false, Ordering::SeqCst);
         self.answered.read_exact(&mut [0])?;
         Ok(answer)
     }
@@ -175,36 +183,34 @@ impl Editor {
     /// Leaves the line that is being read, and the terminal as it was found. What was typed and not
     /// entered is gone: it was meant for a server, not for the shell.
     pub fn give_up(&self) {
-        if self.reading {
-            // The thread that reads may be only about to take the terminal over, at the beginning of a
-            // line or after a stop; set right before that, it would not stay so.
-            let until = Instant::now() + TAKING_OVER;
-            while !self.has_terminal() && Instant::now() < until {
-                thread::yield_now();
-            }
-            restore(&self.terminal);
+        if self.reading.load(Ordering::SeqCst) {
+            let mut answered = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+            restore(&self.terminal, || poll(&mut answered, PollTimeout::ZERO) == Ok(0));
         }
     }
 }
 
-impl Editor {
-    /// Whether the thread that reads has taken the terminal over, or is through with its line.
-    fn has_terminal(&self) -> bool {
-        let mut answered = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-        tcgetattr(io::stdin()).is_ok_and(|now| !now.local_flags.contains(LocalFlags::ICANON))
-            || poll(&mut answered, PollTimeout::ZERO) != Ok(0)
-    }
+/// Whether the terminal on standard input is for this program to change, and not for whoever is in front.
+pub fn in_foreground() -> bool {
+    tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
 }
 
-/// Leaves the terminal as it was found. One that cannot be set right any more is beyond help.
-fn restore(terminal: &Termios) {
+/// Leaves the terminal as it was found, once the thread that reads has taken it over, if it is `reading`
+/// still: it may be only about to, at the beginning of a line or after a stop, and set right before that,
+/// the terminal would not stay so. One that cannot be set right any more is beyond help.
+fn restore(terminal: &Termios, mut reading: impl FnMut() -> bool) {
+    let taken_over = || tcgetattr(io::stdin()).is_ok_and(|now| !now.local_flags.contains(LocalFlags::ICANON));
+    let until = Instant::now() + TAKING_OVER;
+    while !taken_over() && reading() && Instant::now() < until {
+        thread::yield_now();
+    }
     _ = io::stdout().write_all(NO_BRACKETED_PASTE).and_then(|()| io::stdout().flush());
     _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, terminal);
 }
 
-/// Has `terminal` restored before a signal ends this program that knows nothing of terminals. To be
-/// called before any thread is started that is to leave these signals to this one.
-fn restore_at_the_end(terminal: Termios) -> io::Result<()> {
+/// Has `terminal` restored, if a line is being read, before a signal ends this program that knows nothing
+/// of terminals. To be called before any thread is started that is to leave these signals to this one.
+fn restore_at_the_end(terminal: Termios, reading: Arc<AtomicBool>) -> io::Result<()> {
     let mut ending = SigSet::empty();
     for of in [Signal::SIGTERM, Signal::SIGHUP] {
         // SAFETY: no handler is installed that could run anywhere.
@@ -221,7 +227,10 @@ fn restore_at_the_end(terminal: Termios) -> io::Result<()> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     thread::Builder::new().name("end".into()).spawn(move || {
         if let Ok(signal) = ending.wait() {
-            restore(&terminal);
+            let reading = || reading.load(Ordering::SeqCst);
+            if reading() && in_foreground() {
+                restore(&terminal, reading);
+            }
             _ = ending.thread_unblock().and_then(|()| raise(signal));
         }
     })?;

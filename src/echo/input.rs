@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlushArg, tcflush};
@@ -66,8 +65,8 @@ pub enum Typed<'a> {
 }
 
 impl Input {
-    /// Standard input; with a line editor where a person can use one.
-    pub fn stdin() -> io::Result<Self> {
+    /// Standard input; where it is `asked`, with a line editor if a person can use one.
+    pub fn stdin(asked: bool) -> io::Result<Self> {
         let stdin = io::stdin();
         let keyboard = stdin.is_terminal();
         let shown_by_terminal = keyboard && io::stdout().is_terminal();
@@ -75,7 +74,7 @@ impl Input {
         let file = File::from(stdin.as_fd().try_clone_to_owned()?);
         let mut input = Input::new(file, "standard input".into(), shown_by_terminal);
         input.keyboard = keyboard;
-        if shown_by_terminal && editor::is_possible() {
+        if asked && shown_by_terminal && editor::is_possible() {
             input.source = Source::Editor { editor: Box::new(Editor::new()?), line: String::new() };
         }
         Ok(input)
@@ -206,7 +205,9 @@ impl Input {
         match &self.source {
             Source::Editor { editor, .. } => editor.give_up(),
             // Not for the shell to read and run.
-            Source::Lines { .. } if self.keyboard => _ = tcflush(io::stdin(), FlushArg::TCIFLUSH),
+            Source::Lines { .. } if self.keyboard && editor::in_foreground() => {
+                _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
+            }
             Source::Lines { .. } => {}
         }
         screen.end_of_input();
@@ -259,13 +260,16 @@ impl Input {
         let end = lines.source().read + LEFT_OVER;
         let mut count = 0;
         while lines.source().read < end {
-            if !lines.is_ready() && self.size.is_none() && !is_readable(lines.source().file.as_fd()) {
+            if lines.is_ready() {
+                match lines.next() {
+                    Ok(Next::End) => return (count, true),
+                    Ok(_) => count += 1,
+                    Err(_) => return (count, false),
+                }
+            } else if self.size.is_none() && !is_readable(lines.source().file.as_fd()) {
                 return (count, true);
-            }
-            match lines.next() {
-                Ok(Next::End) => return (count, true),
-                Ok(_) => count += 1,
-                Err(_) => return (count, false),
+            } else if lines.read_more().is_err() {
+                return (count, false);
             }
         }
         (count, false)
@@ -283,8 +287,7 @@ impl AsFd for Input {
 
 fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut wait = [PollFd::new(fd, PollFlags::POLLIN)];
-    poll(&mut wait, PollTimeout::try_from(Duration::ZERO).unwrap_or(PollTimeout::ZERO))
-        .is_ok_and(|ready| ready > 0)
+    poll(&mut wait, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 /// A file that counts what was read of it.

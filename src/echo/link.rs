@@ -1,7 +1,7 @@
 //! One connection, looked after.
 //!
 //! What holds: a peer that is gone (closed, reset, or at the far end of a cut cable) is noticed
-//! within 30 seconds; a peer that lives but takes its time is waited for, however long. TCP alone
+//! within 30 seconds; a peer that lives but takes its time to read is waited for, however long. TCP alone
 //! gives only one of the two: without a time-out, unacknowledged bytes are sent again for a quarter
 //! of an hour; with `TCP_USER_TIMEOUT`, Linux also ends a connection whose peer answers every probe
 //! but does not read (a pager, a stopped terminal). So the time-out is on, except while the peer has
@@ -9,7 +9,8 @@
 //! only when TCP itself gives up, after up to half an hour.
 //!
 //! And two that only write do not wait for each other without end: where a write does not get on, what
-//! the peer has sent meanwhile is taken in, and kept for who reads later; up to [`EARLY`].
+//! the peer has sent meanwhile is taken in, and kept for who reads later; beyond [`EARLY`] the write
+//! fails.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -126,16 +127,14 @@ impl Link {
     fn take_in(&self) -> io::Result<()> {
         let mut early = self.early.borrow_mut();
         let mut buffer = vec![0; 64 * 1024];
-        loop {
+        while early.len() <= EARLY {
             match recv(self.stream.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
                 // Its end, or its loss, is for the write to find out.
                 Ok(0) | Err(_) => return Ok(()),
                 Ok(count) => early.extend(&buffer[..count]),
             }
-            if early.len() > EARLY {
-                return Err(io::ErrorKind::Deadlock.into());
-            }
         }
+        Err(io::ErrorKind::Deadlock.into())
     }
 
     /// Decides anew whether the peer is waited for without a time-out.

@@ -1,7 +1,7 @@
 //! The pair: a server that keeps a log of the messages a client sends, and the client.
 //!
-//! The two never see each other; what they share is the wire, the screens, and how a connection is
-//! looked after.
+//! The two never see each other; what they share is the wire, the screens, how answers are asked for,
+//! and how hosts are named and connections looked after.
 
 mod client;
 mod editor;

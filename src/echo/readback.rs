@@ -209,14 +209,14 @@ impl Save {
     }
 
     fn finish(mut self, whole: bool) -> Result<(), Fault> {
-        let path = if whole && self.error.is_none() {
+        let flushed = self.error.take().map_or_else(|| self.out()?.flush(), Err);
+        let path = if whole && flushed.is_ok() {
             self.path.clone()
         } else {
             let mut partial = self.path.clone().into_os_string();
             partial.push(".partial");
             partial.into()
         };
-        let flushed = self.error.take().map_or_else(|| self.out()?.flush(), Err);
         let kept = match self.out.map(|out| out.into_parts().0) {
             Some(Target::New(file)) => file.persist(&path).map(|_| ()).map_err(|error| error.error),
             Some(Target::There(_)) | None => Ok(()),

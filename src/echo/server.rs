@@ -37,7 +37,7 @@ impl Server {
         let mut screen = Screen::new(screen::stdout()?);
         let ports = match self.ports {
             Some(ports) => ports,
-            None => Input::stdin()?.ask(screen::ASK_PORT, &mut screen, str::parse)?,
+            None => Input::stdin(true)?.ask(screen::ASK_PORT, &mut screen, str::parse)?,
         };
         let listener = host::listen(self.bind.as_deref(), ports)?;
         screen.server_address(host::address_to_show(&listener)?);
@@ -51,7 +51,12 @@ impl Server {
         let mut log = Log::new(self.max_log);
         let served = serve(&link, &mut screen, &mut log, self.max_message).and_then(|()| {
             log.send_back(&mut &link)?.and_then(|()| link.close_in_order()).map_err(|error| {
-                Fault::new("the client went away before it had the whole log").because(error)
+                match error.kind() {
+                    io::ErrorKind::Deadlock => {
+                        Fault::new("the client goes on sending after its quit, and does not read its log")
+                    }
+                    _ => Fault::new("the client went away before it had the whole log").because(error),
+                }
             })
         });
         let shown = screen.finish();

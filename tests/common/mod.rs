@@ -128,6 +128,12 @@ impl Stream {
         }
     }
 
+    /// What was written until now, for a failure to be told; it may end inside a character.
+    fn so_far(&self) -> String {
+        let state = self.0.0.lock().expect("nobody panics with it");
+        String::from_utf8_lossy(&state.bytes).into_owned()
+    }
+
     fn text(&self) -> String {
         let state = self.0.0.lock().expect("nobody panics with it");
         String::from_utf8(state.bytes.clone()).expect("all that is shown is UTF-8")
@@ -190,11 +196,10 @@ impl Running {
             from = written.bytes.len().saturating_sub(text.len());
             found
         });
-        let (name, out, err) = (&self.name, self.out.text(), self.err.text());
-        assert!(
-            found.is_some(),
-            "{name} does not show {text:?} within {time:?}\n--- out\n{out}\n--- err\n{err}"
-        );
+        if found.is_none() {
+            let (name, out, err) = (&self.name, self.out.so_far(), self.err.so_far());
+            panic!("{name} does not show {text:?} within {time:?}\n--- out\n{out}\n--- err\n{err}");
+        }
     }
 
     /// What it has shown so far.
@@ -233,8 +238,11 @@ impl Running {
         let deadline = Instant::now() + time;
         let over = |written: &Written| written.ended.then_some(());
         let ended = self.out.wait(deadline, over).and_then(|()| self.err.wait(deadline, over));
+        if ended.is_none() {
+            let (out, err) = (self.out.so_far(), self.err.so_far());
+            panic!("{} runs on after {time:?}\n--- out\n{out}\n--- err\n{err}", self.name);
+        }
         let (out, err) = (self.out.text(), self.err.text());
-        assert!(ended.is_some(), "{} runs on after {time:?}\n--- out\n{out}\n--- err\n{err}", self.name);
         let status = self.child.wait().expect("it is our child");
         Ended { name: self.name.clone(), status, out, err }
     }
@@ -371,7 +379,7 @@ pub mod screens {
         format!("server received message: \"{message}\"\n")
     }
 
-    /// The client's whole screen, when `typed` were messages and the session ended with `quit` typed.
+    /// The client's whole screen, when `messages` were typed and the session ended with `quit` typed.
     pub fn client(messages: &[&str]) -> String {
         client_sending(messages) + "quit\n" + &client_quitting(messages)
     }

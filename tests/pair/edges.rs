@@ -83,6 +83,24 @@ fn a_screen_over_the_limit_on_files_costs_the_client_nothing_but_the_screen() {
 }
 
 #[test]
+fn a_log_that_cannot_be_saved_leaves_the_one_that_was_saved_before_as_it_is() {
+    let server = Server::start(&[]);
+    let (kept, script) = file_with("a message\n".repeat(1000));
+    let saved = kept.path().join("log");
+    fs::write(&saved, "older\n").expect("it is written");
+    let mut client = limited(server.client(&["--script", &script, "--save-log"]).arg(&saved), 5);
+    let out = client.output().expect("it starts");
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert!(
+        errors.starts_with(&format!("error: cannot save the log in {}: File too large", saved.display())),
+        "{errors}"
+    );
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&saved).expect("it is there"), "older\n");
+    assert!(kept.path().join("log.partial").exists());
+}
+
+#[test]
 fn a_log_over_the_limit_on_files_is_an_error_that_says_so() {
     let bind = echolog(&["server", "10000-20000", "--bind", "127.0.0.1"]);
     let server = Server::starting(&mut limited(&bind, 1500));

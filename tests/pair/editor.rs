@@ -34,6 +34,12 @@ impl Terminal {
     /// The same, with `text` typed before the client reads its terminal.
     #[track_caller]
     fn with_typed_ahead(text: &str, server: &Server) -> Self {
+        Terminal::of_client("", text, server)
+    }
+
+    /// The same, with what the shell is to do first.
+    #[track_caller]
+    fn of_client(first: &str, text: &str, server: &Server) -> Self {
         let script = r#"
             stty -g; echo begin
             # A job of its own can be stopped; and its interrupts are not the shell's.
@@ -48,7 +54,9 @@ impl Terminal {
             done
             echo "code $code"; stty -g; echo over"#;
         let mut shell = Command::new("sh");
-        shell.args(["-c", script, ECHOLOG, &server.port.to_string()]).env("TERM", "xterm-256color");
+        shell
+            .args(["-c", &format!("{first}{script}"), ECHOLOG, &server.port.to_string()])
+            .env("TERM", "xterm-256color");
         let deadline = u64::try_from(DEADLINE.as_millis()).expect("it is seconds");
         let mut session = spawn_command(shell, Some(deadline)).expect("a terminal");
         session.send(text).and_then(|_| session.flush()).expect("the terminal takes it");
@@ -207,6 +215,18 @@ fn a_signal_that_ends_the_client_leaves_the_terminal_as_it_was() {
         kill(terminal.client, signal).expect("the client runs");
         assert_eq!(terminal.ends().0, 128 + signal as i32);
     }
+}
+
+#[test]
+fn a_hangup_that_is_to_be_ignored_is_ignored() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::of_client("trap '' HUP; ", "", &server);
+    terminal.types("half a mess");
+    terminal.shows("mess");
+    kill(terminal.client, Signal::SIGHUP).expect("the client runs");
+    terminal.types("age\rquit\r");
+    server.running.shows("server received message: \"half a message\"\n");
+    assert_eq!(terminal.ends().0, 0);
 }
 
 #[test]

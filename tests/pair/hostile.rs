@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::common::{DEADLINE, Running, Server, echolog, file_with, run, screens};
+use crate::common::{DEADLINE, ECHOLOG, Running, Server, echolog, file_with, run, screens};
 
 /// Bytes as sent, and as shown.
 const HOSTILE: [(&[u8], &str); 9] = [
@@ -75,6 +75,54 @@ fn a_server_that_answers_and_no_longer_reads_is_no_reason_to_wait_without_end() 
         ),
         "{ended}"
     );
+}
+
+#[test]
+fn a_server_that_has_said_too_much_and_nothing_more_is_given_up_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port().to_string();
+    let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(64 << 10));
+    let client = Running::start(&mut echolog(&["client", "127.0.0.1", &port, "--script", &script]));
+    let (mut server, _) = listener.accept().expect("the client comes");
+    server.set_write_timeout(Some(DEADLINE)).expect("set");
+    server.write_all(&vec![b'e'; (1 << 20) + 100]).expect("the client takes it in");
+    let ended = client.ends();
+    assert_eq!(ended.status.code(), Some(1), "{ended}");
+    assert!(ended.err.starts_with("error: the server sends before it is asked for the log"), "{ended}");
+}
+
+#[test]
+fn a_server_that_answers_before_it_reads_on_is_read_and_what_it_said_stands_before_its_log() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port().to_string();
+    let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(16 << 10));
+    let client = Running::start(&mut echolog(&["client", "127.0.0.1", &port, "--script", &script]));
+    let (mut server, _) = listener.accept().expect("the client comes");
+    // So that it has to be read before it is all written.
+    socket2::SockRef::from(&server).set_send_buffer_size(4096).expect("set");
+    server.set_write_timeout(Some(DEADLINE)).expect("set");
+    let answers = "answer\n".repeat(100_000);
+    server.write_all(answers.as_bytes()).expect("the client takes it in");
+    let mut log = vec![0; 16 << 20];
+    server.read_exact(&mut log).expect("the client is still there");
+    server.read_exact(&mut [0; 5]).expect("quit comes");
+    server.write_all(&log).expect("the client reads");
+    drop(server);
+    let ended = client.ends();
+    assert!(ended.err.starts_with("error: the log that came back is too long"), "{}", ended.err);
+    assert!(
+        ended.out.contains(&format!("client received message log:\n{answers}mmm")),
+        "the answers come first"
+    );
+}
+
+#[test]
+fn input_without_end_after_quit_is_not_waited_for() {
+    let server = Server::start(&[]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "{ echo quit; yes | tr -d '\\n'; } | \"$0\" client 127.0.0.1 \"$1\"", ECHOLOG]);
+    let ended = run(shell.arg(server.port.to_string()));
+    assert_eq!(ended.status.code(), Some(0), "{ended}");
 }
 
 #[test]
