@@ -1,7 +1,8 @@
 //! The harness: plays fixtures against the two programs of a pair and judges what it saw.
 //!
 //! What always holds: it drives executables and never calls into the pair of this package, so that
-//! a mistake in the framing cannot agree with itself; and jobs emit verdicts, only `report` words.
+//! a mistake in the framing cannot agree with itself; and jobs emit verdicts and what was seen, which
+//! only the two `report` rooms put on a screen or into a file.
 
 pub mod check;
 pub mod command;

@@ -390,7 +390,7 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         let client = match listener.accept() {
             Ok((client, _)) => client,
             Err(error) if PASSING.contains(&error.kind()) => continue,
-            // No more files to give; who still connects is left waiting until the session's time is up.
+            // No more files to give; who still connects is reset, with the listener.
             Err(_) => break,
         };
         lock(&shared.tape).connections.push(shared.stage.now());

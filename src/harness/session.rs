@@ -1,8 +1,9 @@
 //! One session: one pair of programs, one wire, one drive, played to its end.
 //!
-//! Nothing here judges what the programs do, and nothing waits for a guessed while: the server is ready
-//! when it says so or the kernel says that it listens; a message is typed when the kernel says that the
-//! client waits for its terminal and the server's screen shows the message before.
+//! Nothing here judges what the programs do, and nothing they have to do is waited for by a guess: the
+//! server is ready when it says so or the kernel says that it listens; a message is typed when the kernel
+//! says that the client waits for its terminal and the server's screen shows the message before. Only
+//! what a program may leave out is given a time: its banner ([`BANNER`]), its echo ([`ECHO`]).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

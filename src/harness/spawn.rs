@@ -165,7 +165,6 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
     let process = match PtyProcess::new(command) {
         Ok(process) => {
             let terminal = process.get_file_handle()?;
-            close_on_exec(&terminal)?;
             fcntl(&terminal, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK))?;
             Process(process)
         }
@@ -256,7 +255,7 @@ impl Image {
         }
         #[expect(unsafe_code, reason = "nix has no function for this call")]
         // SAFETY: it marks files to be closed at exec. A kernel that cannot (before 5.11) leaves it to
-        // each file's own mark, which all of ours have.
+        // each file's own mark, which all but rexpect's terminals have.
         unsafe {
             libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         }

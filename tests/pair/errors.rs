@@ -407,17 +407,17 @@ fn a_server_that_goes_away_while_the_client_sends_is_an_error() {
 fn a_server_that_goes_away_inside_the_log_never_passes_for_one_that_sent_it_whole() {
     let short =
         "hint: what is shown above is not the whole log: the server may have failed, see its screen\n";
-    for (sent, shown, counts, leave) in [
-        ("", "", "0 of 8 bytes, 0 of 2 messages", drop as fn(TcpStream)),
-        ("one\n", "one\n", "4 of 8 bytes, 1 of 2 messages", drop),
-        ("one\nt", "one\nt\n", "5 of 8 bytes, 1 of 2 messages", drop),
-        ("one\ntwo", "one\ntwo\n", "7 of 8 bytes, 1 of 2 messages", drop),
+    for (sent, shown, counts) in [
+        ("", "", "0 of 8 bytes, 0 of 2 messages"),
+        ("one\n", "one\n", "4 of 8 bytes, 1 of 2 messages"),
+        ("one\nt", "one\nt\n", "5 of 8 bytes, 1 of 2 messages"),
+        ("one\ntwo", "one\ntwo\n", "7 of 8 bytes, 1 of 2 messages"),
     ] {
         let (_kept, script) = file_with("one\ntwo\nquit\n");
         let (mut server, client) = client_of_ours(&["--script", &script], Stdio::null());
         server.read_exact(&mut [0; 13]).expect("messages come");
         server.write_all(sent.as_bytes()).expect("the client reads");
-        leave(server);
+        drop(server);
         let screen =
             screens::client_sending(&["one", "two"]) + "quit\n" + &screens::client_quitting(&[]) + shown;
         client.ends().is(1, &screen, &format!("error: the log that came back is short: {counts}\n{short}"));
