@@ -123,11 +123,17 @@ class Bench:
             stdin=script,
         )
 
+    def bare_session(self, script):
+        """The least there is to do: the same, without a screen, and in larger pieces."""
+        bare = PYTHON + [HERE + "/peers/bare.py"]
+        return self.session(bare + ["server", "{port}"], bare + ["client", "127.0.0.1", "{port}", script])
+
     def pair(self):
         count = self.options.messages
         script = self.messages(count)
         contenders = {"echolog": lambda: self.echolog_session(script),
-                      "python": lambda: self.python_session(script)}
+                      "python": lambda: self.python_session(script),
+                      "bare": lambda: self.bare_session(script)}
         if shutil.which("socat"):
             contenders["socat"] = lambda: self.socat_session(script)
         times = self.in_turns(contenders)
@@ -138,6 +144,8 @@ class Bench:
         if "socat" in times:
             self.row(what, seconds(ours), f"socat, nothing read {seconds(times['socat'])}",
                      f"{ours / times['socat']:.2f} times the floor")
+        self.row(what, seconds(ours), f"its bytes moved, no more {seconds(times['bare'])}",
+                 f"{ours / times['bare']:.2f} times the least")
         # The usual way to write it takes too long for the full size.
         tenth = self.messages(count // 10)
         times = self.in_turns({"echolog": lambda: self.echolog_session(tenth),

@@ -163,7 +163,8 @@ fn find(path: &Path) -> Result<Vec<PathBuf>> {
             Kind::Other => odd = odd.or(Some(dir)),
         }
     }
-    let what = "a fixture is a directory with messages.txt, server.golden and client.golden";
+    let what = "a fixture is a directory with messages.txt, server.golden and client.golden; --bless writes the \
+                last two";
     match odd {
         _ if found.is_empty() => {
             Err(Fault::usage(format!("no fixture found in {}", path.display())).hint(what).into())
