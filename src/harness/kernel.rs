@@ -323,6 +323,18 @@ pub fn command_line(pid: i32) -> String {
     words.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
 }
 
+/// The addresses of this machine's interfaces, each once.
+pub fn addresses() -> BTreeSet<IpAddr> {
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    interfaces
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+        })
+        .collect()
+}
+
 /// The kernel's table of TCP sockets.
 #[derive(Debug)]
 pub struct Sockets {

@@ -13,15 +13,20 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as Name, UnixDatagram};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::spawn::without_copies;
+use super::stage::{Stage, Waited};
 use crate::fault::Fault;
 
 /// Where ports are taken from.
 const RANGE: RangeInclusive<u16> = 10_000..=20_000;
+
+/// How long a session waits for a port that its server insists on.
+const FIXED: Duration = Duration::from_secs(120);
 
 /// A port that no one else uses, for as long as this value lives.
 #[derive(Debug)]
@@ -56,9 +61,20 @@ impl Port {
         Err(Fault::usage(format!("no port from {first} to {last} is free")).into())
     }
 
-    /// The port `number`, for a server that insists on it. `None` while another session has it, or
+    /// The port `number`, for a server that insists on it; waits while another session has it, or
     /// something else listens on it.
-    pub fn fixed(number: u16) -> anyhow::Result<Option<Port>> {
+    pub fn fixed(number: u16) -> anyhow::Result<Port> {
+        match Stage::set().watch(FIXED, || Port::fixed_now(number).transpose()) {
+            Waited::Seen(port) => port,
+            Waited::TimeUp => {
+                let taken = Fault::new(format!("port {number} is in use"));
+                Err(taken.hint("the server insists on this port").into())
+            }
+            Waited::Stopped => Err(anyhow!("stopped before port {number} was free")),
+        }
+    }
+
+    fn fixed_now(number: u16) -> anyhow::Result<Option<Port>> {
         Ok(Port::reserve(number)?.filter(|_| is_free(number, true)))
     }
 
@@ -113,10 +129,10 @@ mod tests {
         numbers.dedup();
         assert_eq!(numbers.len(), ports.len());
         assert!(numbers.iter().all(|number| RANGE.contains(number)));
-        assert!(Port::fixed(numbers[0]).expect("no error").is_none());
+        assert!(Port::fixed_now(numbers[0]).expect("no error").is_none());
         drop(ports);
         // A child that was just being started has a copy of everything until it becomes its program.
-        let again = || Port::fixed(numbers[0]).expect("no error");
+        let again = || Port::fixed_now(numbers[0]).expect("no error");
         assert!(Stage::set().watch(Duration::from_secs(20), again).seen().is_some());
     }
 

@@ -17,13 +17,12 @@ use anyhow::anyhow;
 use memchr::memmem;
 
 use super::command::{Placeholder, Ready, Spec, Template, Values};
-use super::kernel::Sockets;
+use super::kernel::{self, Sockets};
 use super::port::Port;
 use super::program::{Errors, Input, Limits, Output, Program, Run, Streams, Watcher};
 use super::relay::{Relay, Rest, Tape, Wire};
 use super::spawn::executable;
 use super::stage::{Stage, Waited, stopped};
-use crate::fault::Fault;
 use crate::safe;
 
 /// The longest line that a terminal takes in whole, without its newline (termios(3): 4,096 with it).
@@ -227,17 +226,7 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
     let Session { pair, limits, .. } = session;
     let port = match pair.port {
         None => Port::free()?,
-        Some(number) => {
-            let fixed = || Port::fixed(number).transpose();
-            match Stage::set().watch(FIXED_PORT, fixed) {
-                Waited::Seen(port) => port?,
-                Waited::TimeUp => {
-                    let taken = Fault::new(format!("port {number} is in use"));
-                    return Err(taken.hint("the server insists on this port").into());
-                }
-                Waited::Stopped => return Err(anyhow!("stopped before port {number} was free")),
-            }
-        }
+        Some(number) => Port::fixed(number)?,
     };
     let mut values = Values {
         host: Some(Ipv4Addr::LOCALHOST.to_string()),
@@ -308,9 +297,6 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
     let ports = (port.number(), reached.port());
     Ok(outcome.over(&stage, server, Some(client), ports, client_address))
 }
-
-/// How long a session waits for a port that its server insists on.
-const FIXED_PORT: Duration = Duration::from_secs(120);
 
 /// Where a relay's connections come from: another address than any that the machine has been given, and
 /// not the same in every session.
@@ -580,27 +566,17 @@ impl Played {
             client,
             readiness: self.readiness,
             stall: self.stall,
-            places: Places { server_addresses: own_addresses(), port, client_port, client_address },
+            places: Places {
+                server_addresses: kernel::addresses().into_iter().collect(),
+                port,
+                client_port,
+                client_address,
+            },
             tape: self.tape,
             took: stage.now(),
             stopped,
         }
     }
-}
-
-/// The addresses of this machine.
-fn own_addresses() -> Vec<IpAddr> {
-    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return vec![Ipv4Addr::LOCALHOST.into()] };
-    let mut addresses: Vec<IpAddr> = interfaces
-        .filter_map(|interface| {
-            let address = interface.address?;
-            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-        })
-        .collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    addresses
 }
 
 #[cfg(test)]
@@ -819,8 +795,7 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn a_server_that_never_listens_is_given_up_when_time_is_up() {
-        // The server sleeps, not the test: it is ended when its time is up.
-        let mut peers = Peers::new("import time\ntime.sleep(1000)", CLIENT, ["{port}", "{host} {port}"]);
+        let mut peers = Peers::new("import signal\nsignal.pause()", CLIENT, ["{port}", "{host} {port}"]);
         peers.limits.time = Duration::from_secs(1);
         let outcome = peers.play(MESSAGES, Drive::Script, Wire::Direct);
         assert_eq!(outcome.readiness, Readiness::NeverListened);

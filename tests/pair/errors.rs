@@ -350,12 +350,13 @@ fn a_client_that_does_not_wait_for_its_log_is_an_error() {
 // --------------------------------------------------------------------------- a server that goes away
 
 /// A client in a session with this test in the server's place.
-fn client_of_ours(args: &[&str], input: Stdio) -> (TcpStream, Running) {
+pub fn client_of_ours(args: &[&str], input: Stdio) -> (TcpStream, Running) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port().to_string();
     let client = Running::start(echolog(&["client", "127.0.0.1", &port]).args(args).stdin(input));
     let (server, _) = listener.accept().expect("the client comes");
     server.set_read_timeout(Some(DEADLINE)).expect("a time-out can be set");
+    server.set_write_timeout(Some(DEADLINE)).expect("a time-out can be set");
     (server, client)
 }
 

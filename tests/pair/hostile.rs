@@ -2,9 +2,10 @@
 //! memory without bound, or is lost.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::process::Stdio;
 
-use crate::common::{DEADLINE, ECHOLOG, Running, Server, echolog, file_with, run, screens};
+use crate::common::{ECHOLOG, Server, file_with, run, screens};
+use crate::errors::client_of_ours;
 
 /// Bytes as sent, and as shown.
 const HOSTILE: [(&[u8], &str); 9] = [
@@ -39,10 +40,7 @@ fn nothing_a_client_sends_can_act_on_the_servers_terminal() {
 
 #[test]
 fn nothing_a_server_sends_can_act_on_the_clients_terminal() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("it is bound").port().to_string();
-    let client = Running::start(&mut echolog(&["client", "127.0.0.1", &port]));
-    let (mut server, _) = listener.accept().expect("the client comes");
+    let (mut server, client) = client_of_ours(&[], Stdio::null());
     server.read_exact(&mut [0; 5]).expect("quit comes");
     for (bytes, _) in HOSTILE {
         server.write_all(bytes).and_then(|()| server.write_all(b"\n")).expect("the client reads");
@@ -57,13 +55,9 @@ fn nothing_a_server_sends_can_act_on_the_clients_terminal() {
 
 #[test]
 fn a_server_that_answers_and_no_longer_reads_is_no_reason_to_wait_without_end() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("it is bound").port().to_string();
     // More than the kernel holds on both ways.
     let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(64 << 10));
-    let client = Running::start(&mut echolog(&["client", "127.0.0.1", &port, "--script", &script]));
-    let (server, _) = listener.accept().expect("the client comes");
-    server.set_write_timeout(Some(DEADLINE)).expect("set");
+    let (server, client) = client_of_ours(&["--script", &script], Stdio::null());
     // It writes before it reads on; when the client is gone, it ends.
     let answered = std::io::copy(&mut &server, &mut &server);
     assert!(answered.is_err(), "{answered:?}");
@@ -79,12 +73,8 @@ fn a_server_that_answers_and_no_longer_reads_is_no_reason_to_wait_without_end() 
 
 #[test]
 fn a_server_that_has_said_too_much_and_nothing_more_is_given_up_too() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("it is bound").port().to_string();
     let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(64 << 10));
-    let client = Running::start(&mut echolog(&["client", "127.0.0.1", &port, "--script", &script]));
-    let (mut server, _) = listener.accept().expect("the client comes");
-    server.set_write_timeout(Some(DEADLINE)).expect("set");
+    let (mut server, client) = client_of_ours(&["--script", &script], Stdio::null());
     server.write_all(&vec![b'e'; (1 << 20) + 100]).expect("the client takes it in");
     let ended = client.ends();
     assert_eq!(ended.status.code(), Some(1), "{ended}");
@@ -93,14 +83,10 @@ fn a_server_that_has_said_too_much_and_nothing_more_is_given_up_too() {
 
 #[test]
 fn a_server_that_answers_before_it_reads_on_is_read_and_what_it_said_stands_before_its_log() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("it is bound").port().to_string();
     let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(16 << 10));
-    let client = Running::start(&mut echolog(&["client", "127.0.0.1", &port, "--script", &script]));
-    let (mut server, _) = listener.accept().expect("the client comes");
+    let (mut server, client) = client_of_ours(&["--script", &script], Stdio::null());
     // So that it has to be read before it is all written.
     socket2::SockRef::from(&server).set_send_buffer_size(4096).expect("set");
-    server.set_write_timeout(Some(DEADLINE)).expect("set");
     let answers = "answer\n".repeat(100_000);
     server.write_all(answers.as_bytes()).expect("the client takes it in");
     let mut log = vec![0; 16 << 20];

@@ -3,12 +3,12 @@
 //! they take half a minute together.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Running, Server, echolog, file_with, let_pass, screens};
+use crate::common::{Running, Server, file_with, let_pass, screens};
+use crate::errors::client_of_ours;
 use crate::two_computers;
 
 #[test]
@@ -56,11 +56,8 @@ fn a_client_that_stops_reading() {
 }
 
 fn a_server_that_stops_reading() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("it is bound").port().to_string();
     let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(16 << 10));
-    let client = Running::start(&mut echolog(&["client", "127.0.0.1", &port, "--script", &script]));
-    let (mut server, _) = listener.accept().expect("the client comes");
+    let (mut server, client) = client_of_ours(&["--script", &script], Stdio::null());
     let_pass(LONG);
     let mut log = vec![0; 16 << 20];
     server.read_exact(&mut log).expect("the client is still there");

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::line::{Line, Mode};
 use super::profile::{PROFILE, Submission};
 use crate::harness::command::{Ready, Spec, Template, Values};
-use crate::harness::kernel::Sockets;
+use crate::harness::kernel::{self, Sockets};
 use crate::harness::port::Port;
 use crate::harness::program::{Ending, Input, Limits, Program, Streams};
 use crate::harness::stage::{self, Stage};
@@ -175,10 +175,10 @@ impl<'a> Theatre<'a> {
             submission,
             built,
             limits: limits.clone(),
-            addresses: addresses(),
+            addresses: kernel::addresses().into_iter().collect(),
             patience: Cell::new(limits.time),
             sockets: Sockets::open()?,
-            fixed: submission.port.map(fixed_port).transpose()?,
+            fixed: submission.port.map(Port::fixed).transpose()?,
         };
         theatre.build(build_time)?;
         Ok(theatre)
@@ -724,35 +724,6 @@ impl<'a> Watch<'a> {
 
 fn stopped() -> anyhow::Error {
     anyhow!("stopped")
-}
-
-/// Reserves the port `number`, waiting while other submissions have it.
-fn fixed_port(number: u16) -> Result<Port> {
-    let stage = Stage::set();
-    let patience = Duration::from_secs(120);
-    loop {
-        if let Some(port) = Port::fixed(number)? {
-            return Ok(port);
-        }
-        let pause = stage.watch(stage.now() + Duration::from_millis(50), || None::<()>);
-        if pause == stage::Waited::Stopped {
-            return Err(stopped());
-        }
-        if stage.now() > patience {
-            return Err(anyhow!("port {number} is in use"));
-        }
-    }
-}
-
-/// Every address of this machine.
-fn addresses() -> Vec<IpAddr> {
-    let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    all.filter_map(|interface| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::from(address.ip())))
-    })
-    .collect()
 }
 
 /// Copies the files and folders in `from` into the folder `to`. A link is copied as what it leads to;
