@@ -847,13 +847,14 @@ mod tests {
     fn a_program_finds_a_plain_world_whatever_the_harness_was_started_in() {
         let program = at_terminal(&shell(
             "echo $TERM-$PYTHONUNBUFFERED; stty size; ls /proc/self/fd | wc -l; tail -1 /dev/null; \
-             grep -E 'Sig(Blk|Ign)' /proc/self/status | cut -c 18-; ulimit -c",
+             grep -E 'Sig(Blk|Ign)' /proc/self/status | cut -c 18-; ulimit -c; ulimit -Sn",
         ));
         assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
         let screen = text(program.finish().transcript.screen());
         // ls has its own directory open, besides the three.
         // Of the signals, those up to 28 have names; the C library keeps others to itself.
-        assert_eq!(screen, "dumb-\n24 80\n4\n0000000\n0000000\n0\n");
+        let (files, _) = crate::harness::spawn::FILES.expect("the limit on open files");
+        assert_eq!(screen, format!("dumb-\n24 80\n4\n0000000\n0000000\n0\n{files}\n"));
     }
 
     #[test]

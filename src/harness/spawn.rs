@@ -105,7 +105,7 @@ type Files = (rlim_t, rlim_t);
 /// The limit on open files that this process was started with, and so has a program under test; a session
 /// takes some twenty here, so from the first program on this process has all that it may have. Nor does
 /// it matter then whether its starter had it ignore the ends of children, which it has to hear of.
-static FILES: LazyLock<nix::Result<Files>> = LazyLock::new(|| {
+pub(super) static FILES: LazyLock<nix::Result<Files>> = LazyLock::new(|| {
     // SAFETY: no handler is installed that could run anywhere.
     #[expect(unsafe_code, reason = "what a signal does is changed")]
     unsafe {

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::process::Stdio;
 
-use crate::common::{ECHOLOG, Server, file_with, run, screens};
+use crate::common::{Server, file_with, run, screens};
 use crate::errors::client_of_ours;
 
 /// Bytes as sent, and as shown.
@@ -103,12 +103,15 @@ fn a_server_that_answers_before_it_reads_on_is_read_and_what_it_said_stands_befo
 }
 
 #[test]
-fn input_without_end_after_quit_is_not_waited_for() {
-    let server = Server::start(&[]);
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "{ echo quit; yes | tr -d '\\n'; } | \"$0\" client 127.0.0.1 \"$1\"", ECHOLOG]);
-    let ended = run(shell.arg(server.port.to_string()));
-    assert_eq!(ended.status.code(), Some(0), "{ended}");
+fn input_that_goes_on_after_quit_is_not_waited_for() {
+    let (input, mut keyboard) = std::io::pipe().expect("a pipe");
+    let (mut server, client) = client_of_ours(&[], Stdio::from(input));
+    keyboard.write_all(b"quit\n").expect("the client reads");
+    server.read_exact(&mut [0; 5]).expect("quit comes");
+    keyboard.write_all(b"half a line").expect("a pipe takes it");
+    drop(server);
+    client.ends().is(0, &(screens::client_sending(&[]) + "quit\n" + &screens::client_quitting(&[])), "");
+    drop(keyboard);
 }
 
 #[test]
