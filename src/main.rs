@@ -8,6 +8,10 @@ mod echo;
 mod fault;
 mod harness;
 mod safe;
+#[cfg(test)]
+#[path = "../tests/common/tools.rs"]
+#[allow(dead_code, reason = "each of the test programs uses its part of this")]
+mod tools;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,10 @@
 //! A line of a `verdicts` file is a requirement and its verdict; `not run` names, in parentheses, the
 //! requirement that it depended on. One submission tosses coins, and may get either of two verdicts.
 
+#[path = "common/tools.rs"]
+#[allow(dead_code, reason = "each of the test programs uses its part of this")]
+mod tools;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -21,14 +25,7 @@ const TOOLS: [&str; 3] = ["python3", "cc", "bash"];
 
 fn main() {
     let arguments = Arguments::from_args();
-    let missing: Vec<&str> = TOOLS.into_iter().filter(|tool| !is_here(tool)).collect();
-    assert!(
-        missing.is_empty() || std::env::var("CI").as_deref() != Ok("true"),
-        "the corpus needs {missing:?}; .ci/run installs it"
-    );
-    if !missing.is_empty() {
-        eprintln!("SKIPPED the corpus: it needs {missing:?}, which this machine lacks (see .ci/run)");
-    }
+    let runs = tools::allows("the corpus", &TOOLS);
     let mut names: Vec<String> = fs::read_dir(CORPUS)
         .expect("the corpus is there")
         .map(|entry| entry.expect("it can be listed").file_name().into_string().expect("UTF-8"))
@@ -37,14 +34,9 @@ fn main() {
     assert!(names.len() > 30, "this is not the corpus: {names:?}");
     let trial = |name: String| {
         let dir = format!("{CORPUS}/{name}");
-        Trial::test(name, move || judged(&dir)).with_ignored_flag(!missing.is_empty())
+        Trial::test(name, move || judged(&dir)).with_ignored_flag(!runs)
     };
     libtest_mimic::run(&arguments, names.into_iter().map(trial).collect()).exit();
-}
-
-fn is_here(tool: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|place| place.join(tool).is_file())
 }
 
 fn judged(dir: &str) -> Result<(), Failed> {

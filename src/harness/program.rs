@@ -764,6 +764,7 @@ fn pidfd(pid: Pid) -> anyhow::Result<OwnedFd> {
 mod tests {
     use super::*;
     use crate::harness::command::{Ready, Template};
+    use crate::tools::needs;
 
     const SOON: Duration = Duration::from_secs(20);
 
@@ -984,6 +985,9 @@ mod tests {
 
     #[test]
     fn limits_bound_memory_and_processor_time() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let limits = Limits {
             address_space: Some(200 << 20),
             cpu: Some(Duration::from_millis(500)),
@@ -998,6 +1002,9 @@ mod tests {
 
     #[test]
     fn a_program_that_waits_for_its_terminal_is_told_from_one_that_waits_for_something_else() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let wait =
             |how: &str| format!("python3 -c 'import os,sys,select,socket\na,b = socket.socketpair()\n{how}'");
         for how in [
@@ -1029,6 +1036,9 @@ mod tests {
 
     #[test]
     fn a_program_behind_a_shell_is_seen_waiting_too() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let program = at_terminal(&shell("python3 -c 'input()'; exit $?"));
         assert_eq!(program.wait_at_terminal(SOON), Waited::Seen(true));
     }

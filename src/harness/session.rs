@@ -584,6 +584,7 @@ mod tests {
     use super::super::program::Ending;
     use super::super::relay::{Cut, Direction};
     use super::*;
+    use crate::tools::needs;
 
     #[test]
     fn lines_end_at_newlines_and_carriage_returns_before_them_belong_to_the_end() {
@@ -708,6 +709,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn a_foreign_pair_is_played_by_every_drive_over_every_wire() {
+        if !needs(&["python3"]) {
+            return;
+        }
         for drive in Drive::ALL {
             let peers = Peers::sound(drive);
             let mut cuts = 0;
@@ -742,6 +746,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn the_server_gets_one_segment_from_a_lump_and_one_byte_a_read_from_a_drip() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let mut peers = Peers::sound(Drive::Terminal);
         peers.pair.server_errors = Errors::Apart;
         let sizes = |wire| text(peers.play(MESSAGES, Drive::Terminal, wire).server.transcript.errors());
@@ -753,6 +760,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn programs_that_ask_are_answered_when_they_ask() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let mut peers = Peers::new(SERVER, CLIENT, ["", ""]);
         peers.pair.server.answers = vec![Template::line("{port}").expect("a line")];
         peers.pair.client.answers =
@@ -776,6 +786,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn a_message_file_without_quit_is_ended_by_the_end_of_input() {
+        if !needs(&["python3"]) {
+            return;
+        }
         for drive in Drive::ALL {
             let outcome = Peers::sound(drive).play("only", drive, Wire::Direct);
             assert!(outcome.server.ending.is_success(), "{drive}");
@@ -786,6 +799,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn a_server_that_dies_at_the_start_gets_no_client() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let peers = Peers::new("raise SystemExit(5)", CLIENT, ["{port}", "{host} {port}"]);
         let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Through);
         assert_eq!(outcome.readiness, Readiness::Died);
@@ -795,6 +811,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn a_server_that_never_listens_is_given_up_when_time_is_up() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let mut peers = Peers::new("import signal\nsignal.pause()", CLIENT, ["{port}", "{host} {port}"]);
         peers.limits.time = Duration::from_secs(1);
         let outcome = peers.play(MESSAGES, Drive::Script, Wire::Direct);
@@ -805,6 +824,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn a_server_that_keeps_its_screen_back_stalls_the_lockstep_at_the_first_message() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let mut peers =
             Peers::new(&SERVER.replace(", flush=True", ", end=''"), CLIENT, ["{port}", "{host} {port}"]);
         peers.limits.time = Duration::from_secs(2);
@@ -816,6 +838,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn a_client_that_never_asks_stalls_before_the_first_message() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let client = "import socket, sys\nsocket.create_connection((sys.argv[1], int(sys.argv[2]))).recv(1)";
         let mut peers = Peers::new(SERVER, client, ["{port}", "{host} {port}"]);
         peers.limits.time = Duration::from_secs(2);
@@ -825,6 +850,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn sessions_with_a_server_that_insists_on_its_port_take_turns() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let port = Port::free().expect("a port").number();
         let mut peers = Peers::new(SERVER, CLIENT, [&port.to_string(), "{host} {port}"]);
         peers.pair.port = Some(port);
@@ -842,6 +870,9 @@ print("log:", repr(log), flush=True)
 
     #[test]
     fn a_cut_ends_both_programs_and_the_server_has_seen_the_prefix() {
+        if !needs(&["python3"]) {
+            return;
+        }
         let peers = Peers::sound(Drive::Pipe);
         for by in [Cut::Fin, Cut::Rst] {
             let wire = Wire::Cut { toward: Direction::ToServer, at: 5, by };

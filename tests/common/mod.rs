@@ -7,15 +7,17 @@
 #![allow(dead_code, reason = "each of the test programs uses its part of this")]
 
 pub mod network;
+mod tools;
 
 use std::fmt;
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+pub use tools::needs;
 
 /// Longest wait for anything that should happen at once. Generous: it is only used up on failure.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -37,32 +39,6 @@ pub fn echolog(args: &[&str]) -> Command {
     let mut command = Command::new(ECHOLOG);
     command.args(args).stdin(Stdio::null());
     command
-}
-
-/// Whether this machine has what a test needs: programs by name, and `root` for the superuser.
-/// Where CI runs, a lack is a failure; elsewhere the test is skipped, and says so past the capture
-/// of its output.
-pub fn needs(names: &[&str]) -> bool {
-    let missing: Vec<&str> = names.iter().copied().filter(|name| !is_here(name)).collect();
-    if missing.is_empty() {
-        return true;
-    }
-    let test = thread::current().name().unwrap_or("a test").to_owned();
-    let missing = missing.join(", ");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} needs {missing}; .ci/run installs it");
-    let skipped = format!("SKIPPED {test}: it needs {missing}, which this machine lacks (see .ci/run)\n");
-    // A direct write: libtest captures only what the print macros write.
-    let _ = std::io::stderr().write_all(skipped.as_bytes());
-    false
-}
-
-fn is_here(name: &str) -> bool {
-    if name == "root" {
-        // Files of a process belong to the user it acts as.
-        return std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
 }
 
 /// Lets time pass: only for a test in which time itself is what matters, such as a reader who pauses.

@@ -43,6 +43,9 @@ fn only_what_has_changed_is_rewritten_and_shown() {
 
 #[test]
 fn sessions_that_show_different_screens_are_refused() {
+    if !common::needs(&["python3"]) {
+        return;
+    }
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"hello\nquit\n");
     // A sound server, but for a first line that is different each time.
@@ -54,6 +57,9 @@ fn sessions_that_show_different_screens_are_refused() {
 
 #[test]
 fn a_screen_with_a_placeholder_on_it_is_refused() {
+    if !common::needs(&["python3"]) {
+        return;
+    }
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"hello\nquit\n");
     let server = "sh -c 'echo \"listening on [PORT]\"; exec python3 tests/broken/server.py none {port}'";
@@ -66,6 +72,9 @@ fn a_screen_with_a_placeholder_on_it_is_refused() {
 
 #[test]
 fn goldens_of_a_foreign_pair_hold_its_own_addresses_and_ports() {
+    if !common::needs(&["python3"]) {
+        return;
+    }
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"hello\nquit\n");
     let client = "sh -c 'echo to {host} port {port}; exec python3 tests/broken/client.py none {host} {port}'";
@@ -77,6 +86,9 @@ fn goldens_of_a_foreign_pair_hold_its_own_addresses_and_ports() {
 
 #[test]
 fn a_pair_with_other_words_that_asks_at_the_keyboard_can_be_blessed_and_replayed() {
+    if !common::needs(&["python3"]) {
+        return;
+    }
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"hello\n\nquit\n");
     let programs = [

@@ -61,6 +61,9 @@ fn a_report_for_people_fits_in_80_columns() {
 
 #[test]
 fn the_command_that_repeats_a_session_can_be_pasted() {
+    if !common::needs(&["python3"]) {
+        return;
+    }
     let fixtures = Fixtures::with("one-message");
     let named = "it's mine";
     fs::rename(fixtures.dir("one-message"), fixtures.dir("x").with_file_name(named))

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{DEADLINE, Running, file_with};
+use crate::common::{self, DEADLINE, Running, file_with};
 use crate::{Replay, Told as _, processes_with, server};
 
 #[test]
 fn ctrl_c_stops_a_replay_at_once_and_reports_what_had_been_done() {
+    if !common::needs(&["python3"]) {
+        return;
+    }
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let (_keep, report) = file_with("");
         let never_ends = server("ignores-signals");
