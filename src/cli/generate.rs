@@ -70,29 +70,29 @@ fn man_pages(command: Command, directory: &Path) -> io::Result<()> {
 /// The paragraphs behind the options of a help text as sections of a man page. One that begins with
 /// a line that ends in a colon is named by it, and stays as it was laid out; the others are notes.
 fn sections(extra: &str) -> Roff {
-    let mut roff = Roff::new();
-    let mut in_notes = false;
+    let mut sections = Roff::new();
+    let mut notes = Vec::new();
     for paragraph in extra.split("\n\n").map(str::trim_end).filter(|paragraph| !paragraph.is_empty()) {
         match paragraph.split_once(":\n") {
             Some((name, lines)) if !name.contains('\n') => {
-                in_notes = false;
-                roff.control("SH", [name.to_uppercase().as_str()]).control("nf", []);
+                sections.control("SH", [name.to_uppercase().as_str()]).control("nf", []);
                 for line in lines.lines() {
-                    roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+                    sections.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
                 }
-                roff.control("fi", []);
+                sections.control("fi", []);
             }
-            _ => {
-                roff.control(
-                    if in_notes { "PP" } else { "SH" },
-                    if in_notes { vec![] } else { vec!["NOTES"] },
-                );
-                in_notes = true;
-                roff.text([roman(paragraph)]);
-            }
+            _ => notes.push(paragraph),
         }
     }
-    roff
+    for (at, note) in notes.into_iter().enumerate() {
+        if at == 0 {
+            sections.control("SH", ["NOTES"])
+        } else {
+            sections.control("PP", [])
+        };
+        sections.text([roman(note)]);
+    }
+    sections
 }
 
 fn completions(mut command: Command, directory: &Path) -> io::Result<()> {
