@@ -19,8 +19,10 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{SockRef, TcpKeepalive};
 
@@ -84,7 +86,7 @@ impl Link {
                 waits.get(at).is_some_and(|wait| wait.revents().is_none_or(|events| !events.is_empty()))
             };
             match woken {
-                Err(nix::errno::Errno::EINTR) => {}
+                Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) if is_up(0) => return Ok(Woken::Gone(self.stream.take_error()?)),
                 Ok(_) if is_up(1) => return Ok(Woken::Input),
@@ -95,18 +97,21 @@ impl Link {
         }
     }
 
-    /// Ends the sending half and waits until the peer closes too: a socket that is closed with
-    /// unread bytes in it is reset (RFC 2525, section 2.17), and that can destroy what is still on
-    /// its way. Bounded in bytes, and in time from when everything has arrived.
+    /// Ends the sending half and waits until everything has arrived and the peer closes too: a socket
+    /// that is closed with unread bytes in it is reset (RFC 2525, section 2.17), and that can destroy
+    /// what is still on its way. Bounded in bytes, and in time from when everything has arrived.
     pub fn close_in_order(self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)?;
+        if let Err(error) = self.stream.shutdown(Shutdown::Write) {
+            // A connection that was reset is no longer one; why is kept apart.
+            return Err(self.stream.take_error()?.unwrap_or(error));
+        }
         self.stream.set_read_timeout(Some(LOOK))?;
         let mut arrived = None;
         let mut unread = vec![0; 64 * 1024];
         let mut drained = 0;
         while drained < DRAIN_BYTES {
             match (&self.stream).read(&mut unread) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return self.wait_until_acknowledged(),
                 Ok(read) => drained += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -121,6 +126,25 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// Waits until the peer, which has closed its sending half, has acknowledged all it was sent: if it
+    /// has closed the other half as well, it answers with a reset instead.
+    fn wait_until_acknowledged(&self) -> io::Result<()> {
+        // With both halves closed, poll(2) always has something to tell. This tells of changes alone.
+        let changes = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        changes.add(&self.stream, EpollEvent::new(EpollFlags::EPOLLET, 0))?;
+        loop {
+            match self.stream.take_error()? {
+                Some(error) => return Err(error),
+                None if self.in_flight()?.is_empty() => return Ok(()),
+                None => self.look_after()?,
+            }
+            match changes.wait(&mut [EpollEvent::empty()], timeout(Some(Instant::now() + LOOK))) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Takes in what the peer has sent, since it may read on only when that is gone.

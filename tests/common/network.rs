@@ -62,12 +62,20 @@ impl Network {
 
     /// Loses everything that is sent from now on; no interface can see that.
     pub fn lose_everything(&self) {
-        for (end, other) in [(&self.server, "192.168.1.4"), (&self.client, "192.168.1.3")] {
-            // To a network card that does not exist.
-            let nowhere = ["lladdr", "02:00:00:00:00:99", "dev", "cable", "nud", "permanent"];
-            ip(&[&["-n", end, "neighbour", "replace", other][..], &nowhere].concat());
-        }
+        self.lose_what_the_server_sends();
+        send_nowhere(&self.client, "192.168.1.3");
     }
+
+    /// Loses everything that the server's computer sends from now on; no interface can see that.
+    pub fn lose_what_the_server_sends(&self) {
+        send_nowhere(&self.server, "192.168.1.4");
+    }
+}
+
+/// Has what `computer` sends to `address` go to a network card that does not exist.
+fn send_nowhere(computer: &str, address: &str) {
+    let nowhere = ["lladdr", "02:00:00:00:00:99", "dev", "cable", "nud", "permanent"];
+    ip(&[&["-n", computer, "neighbour", "replace", address][..], &nowhere].concat());
 }
 
 impl Drop for Network {

@@ -327,6 +327,36 @@ fn quit_without_its_line_end_quits_when_the_end_is_orderly() {
 }
 
 #[test]
+fn a_client_that_is_gone_before_its_log_comes_is_an_error_however_short_the_log_is() {
+    // Without its line end, quit is one only when the client has closed.
+    let (screen, ended) = after_a_client(b"one\nquit", &["one"], drop);
+    let error = "error: the client went away before it had the whole log: ";
+    assert!(ended.err.starts_with(error), "{}", ended.err);
+    assert_eq!(
+        (ended.status.code(), ended.out.as_str()),
+        (Some(1), format!("{screen}the client has informed the server that it is quitting\n").as_str())
+    );
+}
+
+#[test]
+fn a_client_that_closes_one_half_gets_its_whole_log() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    // More than the sockets' buffers take, so that the server has not got rid of it when the client closes.
+    let message = vec![b'x'; 1024 * 1024];
+    for _ in 0..32 {
+        client.write_all(&message).and_then(|()| client.write_all(b"\n")).expect("the server reads");
+    }
+    client.write_all(b"quit\n").expect("the server reads");
+    client.shutdown(Shutdown::Write).expect("it is open");
+    server.shows("quitting\n");
+    let mut log = Vec::new();
+    client.read_to_end(&mut log).expect("the log comes");
+    assert_eq!(log.len(), 32 * (message.len() + 1));
+    assert_eq!(server.ends().status.code(), Some(0));
+}
+
+#[test]
 fn a_client_that_does_not_wait_for_its_log_is_an_error() {
     let server = Server::start(&[]);
     let client = server.connect();

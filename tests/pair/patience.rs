@@ -13,7 +13,7 @@ use crate::two_computers;
 
 #[test]
 fn peers_that_live_are_waited_for_and_peers_that_are_gone_are_noticed() {
-    let claims: [(&str, fn()); 7] = [
+    let claims: [(&str, fn()); 8] = [
         ("a client that stops reading its log for a while is waited for", a_client_that_stops_reading),
         ("a server that stops reading for a while is waited for", a_server_that_stops_reading),
         ("a client that says nothing for a while is waited for", a_client_that_says_nothing),
@@ -24,6 +24,10 @@ fn peers_that_live_are_waited_for_and_peers_that_are_gone_are_noticed() {
         ),
         ("a loss while messages are typed is noticed", two_computers::a_loss_while_messages_are_typed),
         ("a loss after quit, before the log, is noticed", two_computers::a_loss_after_quit_before_the_log),
+        (
+            "a log that never reaches a client that has closed is an error",
+            two_computers::a_log_that_never_reaches_a_client_that_has_closed,
+        ),
     ];
     let running = claims.map(|(claim, check)| {
         let check = thread::Builder::new().name(claim.to_owned()).spawn(check);

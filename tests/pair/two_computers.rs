@@ -187,3 +187,22 @@ pub fn a_loss_after_quit_before_the_log() {
         told_by_both(server, client);
     }
 }
+
+/// A client that has closed both halves has told so of one only; that it did not get its log shows when
+/// what it is sent is never acknowledged.
+pub fn a_log_that_never_reaches_a_client_that_has_closed() {
+    if needs(&[&TOOLS[..], &["bash"]].concat()) {
+        let network = Network::ipv4();
+        let server = server(&network, &["12345"]);
+        let session = "exec 3<>/dev/tcp/192.168.1.3/12345; echo one >&3; read; printf quit >&3";
+        let client = Running::start(at(network.client()).args(["bash", "-c", session]).stdin(Stdio::piped()));
+        server.shows("\"one\"\n");
+        network.lose_what_the_server_sends();
+        client.types("\n");
+        assert_eq!(client.ends().status.code(), Some(0));
+        let ended = server.running.ends_within(NOTICED);
+        let error = "error: the client went away before it had the whole log: ";
+        assert!(ended.err.starts_with(error), "{ended}");
+        assert_eq!(ended.status.code(), Some(1), "{ended}");
+    }
+}
