@@ -2,22 +2,23 @@
 //!
 //! It reads in a thread of its own, so that the session can watch the connection meanwhile; a byte
 //! on a pipe says that an answer is there. Whenever no line is being read the terminal is as it was
-//! found, and [`Editor::give_up`] makes it so while one is; where SIGTERM or SIGHUP ends the program, a
-//! third thread does, to which these two are left from then on.
+//! found, and [`Editor::give_up`] makes it so while one is; where a signal ends the program, its handler
+//! does, and it runs on that thread only, so that it never meets the terminal half changed.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, raise, signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction};
 use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
-use nix::unistd::{getpgrp, tcgetpgrp};
+use nix::unistd::{getpgrp, tcgetpgrp, write};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Cmd, Config, KeyCode, KeyEvent, Modifiers};
@@ -31,7 +32,13 @@ const TAKING_OVER: Duration = Duration::from_secs(1);
 /// Switches off what [`give_up`](Editor::give_up) may find switched on: bracketed paste.
 const NO_BRACKETED_PASTE: &[u8] = b"\x1b[?2004l";
 
-/// A line editor on standard input and output.
+/// The settings that the terminal was found with.
+static FOUND: OnceLock<libc::termios> = OnceLock::new();
+
+/// Whether a line is being read, or is about to be.
+static READING: AtomicBool = AtomicBool::new(false);
+
+/// A line editor on standard input and output. There is one at a time.
 #[derive(Debug)]
 pub struct Editor {
     requests: Sender<Request>,
@@ -40,8 +47,8 @@ pub struct Editor {
     /// An answer that was fetched and not yet handed out.
     answer: Option<rustyline::Result<String>>,
     terminal: Termios,
+    /// Those that the thread that waits blocked before there was an editor.
     signals: SigSet,
-    reading: Arc<AtomicBool>,
     /// Lines of a paste that are still to be handed out.
     pasted: VecDeque<String>,
 }
@@ -75,8 +82,7 @@ impl Editor {
     /// Prepares the terminal on standard input; nothing changes there until a line is read.
     pub fn new() -> io::Result<Self> {
         let terminal = tcgetattr(io::stdin())?;
-        let reading = Arc::new(AtomicBool::new(false));
-        restore_at_the_end(terminal.clone(), Arc::clone(&reading))?;
+        FOUND.get_or_init(|| terminal.clone().into());
         let (answered, mut answer_here) = io::pipe()?;
         let (requests, requested) = channel::<Request>();
         let (answer, answers) = channel();
@@ -101,19 +107,20 @@ impl Editor {
             }
         })?;
         // What a terminal signals is for the thread that reads it. Were Ctrl-Z taken by this one, the
-        // other would be back at work on the terminal before the program stops; and this one has no
-        // use for an interrupt or a new size of the window while it waits.
-        let signals = SigSet::from_iter([Signal::SIGTSTP, Signal::SIGINT, Signal::SIGWINCH])
-            .thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        // other would be back at work on the terminal before the program stops, and so were a signal that
+        // ends it; and this one has no use for an interrupt or a new size of the window while it waits.
+        let mut signals = restore_before_the_end()?;
+        signals.extend([Signal::SIGTSTP, Signal::SIGINT, Signal::SIGWINCH]);
+        let signals = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let (answer, pasted) = (None, VecDeque::new());
-        Ok(Editor { requests, answers, answered, answer, terminal, signals, reading, pasted })
+        Ok(Editor { requests, answers, answered, answer, terminal, signals, pasted })
     }
 
     /// Shows `prompt` and begins to read a line, which history will offer again if it is to `remember`.
     pub fn prompt(&mut self, prompt: &'static str, remember: bool) {
-        self.reading.store(true, Ordering::SeqCst);
+        READING.store(true, Ordering::SeqCst);
         if self.requests.send(Request { prompt, remember }).is_err() {
-            self.reading.store(false, Ordering::SeqCst);
+            READING.store(false, Ordering::SeqCst);
         }
     }
 
@@ -140,7 +147,7 @@ impl Editor {
 
     fn receive(&mut self) -> io::Result<rustyline::Result<String>> {
         let answer = self.answers.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
-        self.reading.store(false, Ordering::SeqCst);
+        READING.store(false, Ordering::SeqCst);
         self.answered.read_exact(&mut [0])?;
         Ok(answer)
     }
@@ -183,7 +190,7 @@ impl Editor {
     /// Leaves the line that is being read, and the terminal as it was found. What was typed and not
     /// entered is gone: it was meant for a server, not for the shell.
     pub fn give_up(&self) {
-        if self.reading.load(Ordering::SeqCst) {
+        if READING.load(Ordering::SeqCst) {
             let mut answered = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
             restore(&self.terminal, || poll(&mut answered, PollTimeout::ZERO) == Ok(0));
         }
@@ -208,40 +215,47 @@ fn restore(terminal: &Termios, mut reading: impl FnMut() -> bool) {
     _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, terminal);
 }
 
-/// Has `terminal` restored, if a line is being read, before a signal ends this program that knows nothing
-/// of terminals. To be called before any thread is started that is to leave these signals to this one.
-fn restore_at_the_end(terminal: Termios, reading: Arc<AtomicBool>) -> io::Result<()> {
+/// Has the terminal restored, if a line is being read, before a signal ends this program that knows
+/// nothing of terminals. What comes back are these signals.
+fn restore_before_the_end() -> io::Result<SigSet> {
+    let restores = SigAction::new(SigHandler::Handler(restore_and_end), SaFlags::SA_RESETHAND, SigSet::all());
     let mut ending = SigSet::empty();
-    for of in [Signal::SIGTERM, Signal::SIGHUP] {
-        // SAFETY: no handler is installed that could run anywhere.
-        #[expect(unsafe_code, reason = "the only way to learn whether a signal is ignored is to change that")]
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        // SAFETY: the handler does only what signal-safety(7) allows.
+        #[expect(unsafe_code, reason = "what a signal does is changed")]
         unsafe {
+            let before = sigaction(signal, &restores)?;
             // One that whoever started this program has it ignore stays so (nohup(1)).
-            match signal(of, SigHandler::SigDfl)? {
-                SigHandler::SigIgn => drop(signal(of, SigHandler::SigIgn)?),
-                _ => ending.add(of),
+            if matches!(before.handler(), SigHandler::SigIgn) {
+                sigaction(signal, &before)?;
+            } else {
+                ending.add(signal);
             }
         }
     }
-    // All other signals are for other threads.
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    thread::Builder::new().name("end".into()).spawn(move || {
-        if let Ok(signal) = ending.wait() {
-            let reading = || reading.load(Ordering::SeqCst);
-            if reading() && in_foreground() {
-                restore(&terminal, reading);
-            }
-            _ = ending.thread_unblock().and_then(|()| raise(signal));
+    Ok(ending)
+}
+
+/// The handler: it makes system calls and loads what was stored before it was installed, no more.
+extern "C" fn restore_and_end(signal: libc::c_int) {
+    if let Some(terminal) = FOUND.get()
+        && READING.load(Ordering::SeqCst)
+        && in_foreground()
+    {
+        _ = write(io::stdout(), NO_BRACKETED_PASTE);
+        // SAFETY: it reads the settings it is given.
+        #[expect(unsafe_code, reason = "nix's settings cannot be shared between threads")]
+        unsafe {
+            libc::tcsetattr(libc::STDIN_FILENO, libc::TCSAFLUSH, terminal);
         }
-    })?;
-    before.thread_set_mask()?;
-    ending.thread_block()?;
-    Ok(())
+    }
+    // The default action is back, and happens when this returns: until then the signal is blocked.
+    _ = Signal::try_from(signal).and_then(raise);
 }
 
 impl Drop for Editor {
     fn drop(&mut self) {
-        // Without the thread that took these signals, nobody would.
+        // Where the other thread is gone, nobody would take them.
         _ = self.signals.thread_set_mask();
     }
 }

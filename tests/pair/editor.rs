@@ -207,7 +207,7 @@ fn an_interrupt_that_was_not_typed_ends_the_client_too() {
 
 #[test]
 fn a_signal_that_ends_the_client_leaves_the_terminal_as_it_was() {
-    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         let server = Server::start(&[]);
         let mut terminal = Terminal::with_client_of(&server);
         terminal.types("half a mess");
@@ -215,6 +215,33 @@ fn a_signal_that_ends_the_client_leaves_the_terminal_as_it_was() {
         kill(terminal.client, signal).expect("the client runs");
         assert_eq!(terminal.ends().0, 128 + signal as i32);
     }
+}
+
+#[test]
+fn a_signal_that_ends_the_client_in_the_background_leaves_the_terminal_to_whoever_is_in_front() {
+    let server = Server::start(&[]);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types("half a mess");
+    terminal.shows("mess");
+    terminal.types(CTRL_Z);
+    terminal.shows("resume?");
+    let device = std::fs::read_link(format!("/proc/{}/fd/0", terminal.client)).expect("it is at a terminal");
+    let stty = |settings: &str| {
+        let stty = Command::new("stty").arg("-F").arg(&device).args(settings.split(' ')).output();
+        String::from_utf8(stty.expect("stty runs").stdout).expect("it is text").trim().to_owned()
+    };
+    // As somebody else has it who is in front now.
+    stty("susp undef");
+    let theirs = stty("-g");
+    for signal in [Signal::SIGTERM, Signal::SIGCONT] {
+        kill(terminal.client, signal).expect("the client is there");
+    }
+    server.running.complains("error: the client left without quit, after 0 messages\n");
+    assert_eq!(stty("-g"), theirs);
+    stty(&terminal.settings);
+    // There is nothing to resume.
+    terminal.types("no\r");
+    assert_ne!(terminal.ends().0, 0);
 }
 
 #[test]
