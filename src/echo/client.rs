@@ -121,19 +121,21 @@ impl Client {
         let progress = Progress::new(input);
         let lost = |error, sent: &Tally| gone(Some(error), sent);
         let unsent = loop {
-            if !input.is_ready() {
+            let mut ready = input.is_ready();
+            if !ready {
                 // Before there is a prompt: a server that is gone by now has nothing asked for it.
                 screen.flush();
                 out.flush().map_err(|error| lost(error, &sent))?;
             }
             input.prompt(screen::ASK_MESSAGE, screen);
             let mut unreadable = None;
-            while unreadable.is_none() && !input.is_ready() {
+            while unreadable.is_none() && !ready {
                 screen.flush();
                 progress.show(input);
                 let fault = match link.wait(Some(input.as_fd()), None) {
                     Ok(Woken::Input | Woken::Time) => {
                         unreadable = input.take_in().err();
+                        ready = input.is_ready();
                         continue;
                     }
                     Ok(Woken::Gone(error)) => gone(error, &sent),

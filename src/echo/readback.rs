@@ -24,25 +24,27 @@ const TOO_MUCH: u64 = 1024 * 1024;
 const CHUNK: usize = 256 * 1024;
 
 /// Messages and bytes counted, and a running hash of them as a log: each with a line feed.
-#[derive(Clone)]
 pub struct Tally {
     messages: u64,
     bytes: u64,
-    hash: Xxh3,
+    seed: u64,
+    /// Hashed in larger pieces than messages are.
+    hash: BufWriter<Xxh3>,
 }
 
 impl Tally {
     /// Of nothing, yet. Its hash is another every time, so that no server can aim at it.
     pub fn new() -> Self {
-        let seed = RandomState::new().build_hasher().finish();
-        Tally { messages: 0, bytes: 0, hash: Xxh3::with_seed(seed) }
+        Tally::seeded(RandomState::new().build_hasher().finish())
+    }
+
+    fn seeded(seed: u64) -> Self {
+        Tally { messages: 0, bytes: 0, seed, hash: BufWriter::new(Xxh3::with_seed(seed)) }
     }
 
     /// Of nothing, yet, to be compared with this one.
     fn anew(&self) -> Self {
-        let mut hash = self.hash.clone();
-        hash.reset();
-        Tally { messages: 0, bytes: 0, hash }
+        Tally::seeded(self.seed)
     }
 
     /// Adds a message.
@@ -58,8 +60,14 @@ impl Tally {
     }
 
     fn update(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
+        self.hash.write_all(bytes).expect("a hash takes everything");
         self.bytes += bytes.len() as u64;
+    }
+
+    fn digest(&self) -> u64 {
+        let mut hash = self.hash.get_ref().clone();
+        hash.update(self.hash.buffer());
+        hash.digest()
     }
 }
 
@@ -102,7 +110,7 @@ pub fn read_back(
 
 fn judge(sent: &Tally, got: &Tally, lines: u64, ended: io::Result<()>) -> Result<(), Fault> {
     let counts = format!("{} of {} bytes, {lines} of {} messages", got.bytes, sent.bytes, sent.messages);
-    let whole = got.bytes == sent.bytes && got.hash.digest() == sent.hash.digest();
+    let whole = got.bytes == sent.bytes && got.digest() == sent.digest();
     // A log that came whole is whole, however the connection ended then; that nothing came is a log
     // only when the server says that this was all.
     if whole && (ended.is_ok() || got.bytes > 0) {

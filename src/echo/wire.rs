@@ -157,6 +157,10 @@ impl<R: Read> Lines<R> {
     }
 
     fn find_line_feed(&mut self) -> Option<usize> {
+        // Asked more than once for each line: what was found last time is there at once.
+        if self.buffer[self.scanned..self.end].first() == Some(&b'\n') {
+            return Some(self.scanned);
+        }
         let found = memchr::memchr(b'\n', &self.buffer[self.scanned..self.end]);
         self.scanned = found.map_or(self.end, |at| self.scanned + at);
         found.map(|_| self.scanned)
