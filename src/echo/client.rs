@@ -216,12 +216,7 @@ impl Client {
         for (at, address) in addresses.iter().enumerate() {
             let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
             let share = end.saturating_duration_since(Instant::now()) / rest;
-            match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
-                // On loopback a port that nobody listens on can be drawn for this very connection,
-                // which TCP then opens to itself (RFC 9293, section 3.5).
-                Ok(stream) if stream.local_addr()? == stream.peer_addr()? => {
-                    last_error = io::ErrorKind::ConnectionRefused.into();
-                }
+            match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))).and_then(opened) {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last_error = error,
             }
@@ -244,6 +239,21 @@ impl Client {
             }
             _ => Fault::new(cannot).because(error).hint("check the address and this computer's network"),
         }
+    }
+}
+
+/// `stream`, if there is a server at its other end.
+fn opened(stream: TcpStream) -> io::Result<TcpStream> {
+    match stream.peer_addr() {
+        // On loopback a port that nobody listens on can be drawn for this very connection, which TCP
+        // then opens to itself (RFC 9293, section 3.5).
+        Ok(peer) if peer == stream.local_addr()? => Err(io::ErrorKind::ConnectionRefused.into()),
+        Ok(_) => Ok(stream),
+        // It was reset as soon as it was open.
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -298,5 +308,43 @@ impl Drop for Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::TcpListener;
+
+    use socket2::SockRef;
+
+    use super::*;
+    use crate::fault;
+
+    #[test]
+    fn a_connection_that_is_reset_at_once_was_refused_by_the_server() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut stream = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let (server, _) = listener.accept().expect("there is one");
+        SockRef::from(&server).set_linger(Some(Duration::ZERO)).expect("a socket can linger");
+        drop(server);
+        stream.read(&mut [0]).expect_err("it is reset");
+        let error = opened(stream).expect_err("nobody is there");
+
+        let client = Client {
+            host: None,
+            port: None,
+            script: None,
+            connect_timeout: Duration::ZERO,
+            wait: Duration::ZERO,
+            pace: Duration::ZERO,
+            save_log: None,
+            max_message: 0,
+        };
+        assert_eq!(
+            fault::words(&client.not_connected("there", 12345, error).into()),
+            "error: cannot connect to there on port 12345: the server refused it\n\
+             hint: it may be serving another client, or allow only the addresses it was given\n"
+        );
     }
 }
