@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::check::PROFILE;
 use super::golden::Golden;
 use super::session::lines;
 use crate::fault::Fault;
@@ -19,9 +20,6 @@ pub const MESSAGES: &str = "messages.txt";
 pub const SERVER_GOLDEN: &str = "server.golden";
 /// The file of the client's whole stdout.
 pub const CLIENT_GOLDEN: &str = "client.golden";
-
-/// The profile of a submission to `echolog check`; a directory that has one is no fixture.
-const PROFILE: &str = "echolog.toml";
 
 /// One fixture, as loaded.
 #[derive(Clone, Debug)]

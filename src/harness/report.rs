@@ -326,7 +326,7 @@ impl Human {
             let label = verdict.failures.first().map_or(outcome, Failure::outcome);
             text += &format!(
                 "{} {}{many}\n",
-                style.red(&style.bold(&word(label).to_uppercase())),
+                style.red(&style.bold(&label.word().to_uppercase())),
                 style.bold(&name)
             );
             for failure in verdict.failures.iter().take(FAILURES) {
@@ -346,7 +346,7 @@ impl Human {
                 Some(NotRun::Stopped) => ": stopped".to_owned(),
                 None => format!(" ({})", seconds(verdict.took)),
             };
-            text += &format!("{:7} {name}{why}\n", word(outcome));
+            text += &format!("{:7} {name}{why}\n", outcome.word());
         }
         for (wire, played) in &verdict.played {
             let name = format!("{}::{}::{wire}", safe::show(verdict.fixture.as_bytes()), verdict.drive);
@@ -478,17 +478,6 @@ fn who(who: Who) -> &'static str {
     match who {
         Who::Server => "server",
         Who::Client => "client",
-    }
-}
-
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Hung => "hung",
-        Outcome::Flooded => "flooded",
-        Outcome::Crashed => "crashed",
-        Outcome::NotRun => "not run",
     }
 }
 
@@ -724,7 +713,8 @@ fn plural(count: usize, what: &str) -> String {
     format!("{count} {what}{end}")
 }
 
-fn print(text: &str) -> Result<()> {
+/// Shows `text` on standard output, at once.
+pub fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write the report")
 }
@@ -861,7 +851,7 @@ fn json_case(verdict: &Verdict) -> Value {
         };
         json!({
             "wire": failure.wire.to_string(),
-            "outcome": word(failure.outcome()),
+            "outcome": failure.outcome().word(),
             "flaws": flaws,
             "ends": failure.ends.iter().map(end).collect::<Vec<_>>(),
             "again": failure.again,
@@ -871,7 +861,7 @@ fn json_case(verdict: &Verdict) -> Value {
         "fixture": verdict.fixture,
         "drive": verdict.drive.to_string(),
         "wire": verdict.wire,
-        "outcome": word(verdict.outcome()),
+        "outcome": verdict.outcome().word(),
         "reason": verdict.not_run.as_ref().map(not_run_words),
         "sessions": verdict.sessions,
         "seconds": verdict.took.as_secs_f64(),
@@ -970,7 +960,7 @@ pub fn junit(name: &str, rows: &[Row], began: SystemTime) -> String {
                 Kind::Failure => "failure",
                 Kind::Error => "error",
             };
-            let (kind, message, details) = (word(row.outcome), xml(&row.message), xml_text(&row.details));
+            let (kind, message, details) = (row.outcome.word(), xml(&row.message), xml_text(&row.details));
             text += &format!(
                 ">\n      <{element} type=\"{kind}\" message=\"{message}\">{details}</{element}>\n    </testcase>\n"
             );

@@ -30,6 +30,20 @@ pub enum Outcome {
     NotRun,
 }
 
+impl Outcome {
+    /// What every report calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::Fail => "fail",
+            Outcome::Hung => "hung",
+            Outcome::Flooded => "flooded",
+            Outcome::Crashed => "crashed",
+            Outcome::NotRun => "not run",
+        }
+    }
+}
+
 /// One of the two programs under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {

@@ -140,13 +140,7 @@ impl Running {
     /// Waits until `text` stands somewhere in the output; says what stands there instead if it never does.
     #[track_caller]
     pub fn shows(&self, text: &str) -> &Self {
-        self.shows_within(DEADLINE, text)
-    }
-
-    /// [`shows`](Self::shows) with a time of its own.
-    #[track_caller]
-    pub fn shows_within(&self, time: Duration, text: &str) -> &Self {
-        self.wait(&self.out, time, text);
+        self.wait(&self.out, DEADLINE, text);
         self
     }
 

@@ -682,9 +682,8 @@ impl Judge<'_> {
             }
         }
         scene.line.to_server.mode = Mode::Open;
-        let waited = scene.both_end()?;
-        let ruling =
-            self.as_in_lockstep(&scene, &messages, (mark, true), waited, "messages that arrived together");
+        scene.both_end()?;
+        let ruling = self.as_in_lockstep(&scene, &messages, (mark, true), "messages that arrived together");
         scene.clear();
         Ok(ruling)
     }
@@ -726,9 +725,9 @@ impl Judge<'_> {
         if !log_too {
             scene.line.to_client.mode = Mode::Open;
         }
-        let waited = scene.both_end()?;
+        scene.both_end()?;
         let is_ascii = messages.iter().all(|text| text.is_ascii());
-        let ruling = self.as_in_lockstep(&scene, messages, (mark, log_too || is_ascii), waited, what);
+        let ruling = self.as_in_lockstep(&scene, messages, (mark, log_too || is_ascii), what);
         scene.clear();
         Ok(ruling)
     }
@@ -748,12 +747,11 @@ impl Judge<'_> {
         let mark = scene.client().shown();
         let ruling = if shown {
             scene.say("quit")?;
-            let waited = scene.both_end()?;
+            scene.both_end()?;
             self.as_in_lockstep(
                 &scene,
                 &messages,
                 (mark, self.reads_logs()),
-                waited,
                 "a message of 5,004 bytes and another",
             )
         } else {
@@ -839,9 +837,8 @@ impl Judge<'_> {
         }
         let mark = scene.client().shown();
         scene.say("quit")?;
-        let waited = scene.both_end()?;
-        let ruling =
-            self.as_in_lockstep(&scene, &messages, (mark, true), waited, "the messages around an empty one");
+        scene.both_end()?;
+        let ruling = self.as_in_lockstep(&scene, &messages, (mark, true), "the messages around an empty one");
         scene.clear();
         Ok(ruling)
     }
@@ -983,20 +980,14 @@ impl Judge<'_> {
     /// R13
     fn no_number(&self) -> Result<Ruling> {
         let submission = self.theatre.submission();
-        let with_abc =
-            |command: &Template, answers: &[Template]| -> Result<Option<(Template, Vec<Template>)>> {
-                let asks = |template: &Template| template.mentions(Placeholder::Port);
-                if !asks(command) && !answers.iter().any(asks) {
-                    return Ok(None);
-                }
-                let put = |template: &Template| template.to_string().replace("{port}", "abc");
-                let answers: Result<Vec<Template>> =
-                    answers.iter().map(|answer| Template::line(&put(answer))).collect();
-                let command = if asks(command) { command.with_port_text("abc") } else { command.clone() };
-                Ok(Some((command, answers?)))
-            };
+        let with_abc = |command: &Template, answers: &[Template]| {
+            let asks = |template: &Template| template.mentions(Placeholder::Port);
+            let put = |template: &Template| template.with_port_text("abc");
+            (asks(command) || answers.iter().any(asks))
+                .then(|| (put(command), answers.iter().map(put).collect::<Vec<_>>()))
+        };
         let mut evidence = Vec::new();
-        if let Some((command, answers)) = with_abc(&submission.server, &submission.server_answers)? {
+        if let Some((command, answers)) = with_abc(&submission.server, &submission.server_answers) {
             let mut scene = self.theatre.scene()?;
             scene.start_server_as(&command, &answers)?;
             let (outcome, why) = self.wrong_port(&mut scene, "server")?;
@@ -1006,7 +997,7 @@ impl Judge<'_> {
             }
             evidence.push(why);
         }
-        if let Some((command, answers)) = with_abc(&submission.client, &submission.client_answers)? {
+        if let Some((command, answers)) = with_abc(&submission.client, &submission.client_answers) {
             let mut scene = self.theatre.scene()?;
             let address = scene.line.address()?;
             scene.start_client_as(&command, &answers, address, Keyboard::Lines)?;
@@ -1144,7 +1135,6 @@ impl Judge<'_> {
         scene: &Scene,
         messages: &[String],
         (mark, log_too): (usize, bool),
-        waited: Waited,
         what: &str,
     ) -> Ruling {
         let (outcome, why) = self.on_server(scene, messages, what);
@@ -1166,7 +1156,7 @@ impl Judge<'_> {
                 shows_bytes(&screen)
             ));
         }
-        if self.known.server_ends && scene.server().ending().is_none() && waited != Waited::Met {
+        if self.known.server_ends && scene.server().ending().is_none() {
             return (Outcome::Hung, format!("the server does not end this time; {}", shows(scene.server())));
         }
         (outcome, format!("{why}, and so does the log"))

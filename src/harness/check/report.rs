@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Check, Event, Finding, Requirement, Verdict};
 use crate::fault::Fault;
-use crate::harness::report::{Row, Style, junit, tap};
+use crate::harness::report::{Row, Style, junit, print, tap};
 use crate::harness::verdict::Outcome;
 use crate::safe;
 
@@ -211,7 +211,7 @@ impl Report {
         }
         for finding in &verdict.findings {
             let Finding { requirement, outcome, .. } = finding;
-            let word = format!("{:8}", word(*outcome));
+            let word = format!("{:8}", outcome.word());
             let word = match outcome {
                 Outcome::Pass => style.green(&word),
                 Outcome::NotRun => word,
@@ -279,10 +279,10 @@ impl Report {
             json!({
                 "requirement": found.requirement.to_string(),
                 "words": found.requirement.words(),
-                "verdict": word(found.outcome),
+                "verdict": found.outcome.word(),
                 "needs": found.needs.map(|needs| needs.to_string()),
                 "evidence": found.evidence,
-                "differing": found.differing.iter().map(|outcome| word(*outcome)).collect::<Vec<_>>(),
+                "differing": found.differing.iter().map(|outcome| outcome.word()).collect::<Vec<_>>(),
                 "seconds": found.took.as_secs_f64(),
                 "again": self.again(verdict, found),
             })
@@ -337,7 +337,7 @@ impl Report {
     }
 
     fn details(&self, verdict: &Verdict, finding: &Finding) -> String {
-        let mut text = format!("{}: {}\n", word(finding.outcome), shown(&finding.evidence));
+        let mut text = format!("{}: {}\n", finding.outcome.word(), shown(&finding.evidence));
         if !finding.differing.is_empty() {
             text += &format!("{}\n", differing(finding));
         }
@@ -357,7 +357,7 @@ impl Report {
                 "status": if passed { "passed" } else { "failed" },
                 "output": self.details(verdict, finding),
                 "output_format": "text",
-                "extra_data": { "verdict": word(finding.outcome) },
+                "extra_data": { "verdict": finding.outcome.word() },
             })
         };
         let output = match &verdict.unplayable {
@@ -387,17 +387,6 @@ fn shown(text: &str) -> String {
     safe::show(text.as_bytes())
 }
 
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Hung => "hung",
-        Outcome::Flooded => "flooded",
-        Outcome::Crashed => "crashed",
-        Outcome::NotRun => "not run",
-    }
-}
-
 fn differing(finding: &Finding) -> String {
     let times = |outcome: Outcome| finding.differing.iter().filter(|other| **other == outcome).count();
     let all =
@@ -405,7 +394,7 @@ fn differing(finding: &Finding) -> String {
     let parts: Vec<String> = all
         .into_iter()
         .filter(|outcome| times(*outcome) > 0)
-        .map(|outcome| format!("{} {}", times(outcome), word(outcome)))
+        .map(|outcome| format!("{} {}", times(outcome), outcome.word()))
         .collect();
     format!("not the same every time: of {} runs, {}", finding.differing.len(), parts.join(", "))
 }
@@ -417,7 +406,7 @@ fn tally(verdict: &Verdict, style: Style) -> String {
     for outcome in [Outcome::Fail, Outcome::Hung, Outcome::Flooded, Outcome::Crashed, Outcome::NotRun] {
         let number = number(outcome);
         if number > 0 {
-            parts.push(format!("{number} {}", word(outcome)));
+            parts.push(format!("{number} {}", outcome.word()));
         }
     }
     let text = parts.join(", ");
@@ -453,9 +442,4 @@ fn wrapped(lead: &str, text: &str) -> String {
         }
     }
     lines.iter().fold(String::new(), |text, line| text + lead + line + "\n")
-}
-
-fn print(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write the report")
 }
