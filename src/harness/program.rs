@@ -651,7 +651,7 @@ struct Pump {
 
 impl Pump {
     fn run(mut self) {
-        let mut buffer = vec![0; 1 << 16];
+        let mut buffer = vec![0; 1 << 14];
         let mut shown = 0;
         let mut alive = true;
         let mut silence = PollTimeout::NONE;

@@ -4,9 +4,10 @@
 //! What always holds: between fork and exec nothing runs that could wait for another thread, and a child
 //! that cannot become its program ends there and then.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -80,22 +81,38 @@ fn c_string(text: &OsStr) -> anyhow::Result<CString> {
         .map_err(|_| Fault::usage(format!("a zero byte in {}", text.to_string_lossy())).into())
 }
 
-/// The environment of a program under test: ours, and what its spec adds.
-fn environment(added: &[(OsString, OsString)], tag: &str) -> anyhow::Result<Vec<CString>> {
-    let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-    // Whoever runs this must not hide the buffering that a user would meet.
-    all.remove(OsStr::new("PYTHONUNBUFFERED"));
-    // A plain terminal.
-    all.insert("TERM".into(), "dumb".into());
-    all.extend(added.iter().cloned());
+/// What this process passes on of its own environment: by name, the entry.
+static OURS: LazyLock<Vec<(OsString, CString)>> = LazyLock::new(|| {
+    let passed_on = std::env::vars_os()
+        // Whoever runs this must not hide the buffering that a user would meet.
+        .filter(|(name, _)| name != "PYTHONUNBUFFERED")
+        // No variable has a zero byte in it.
+        .filter_map(|(name, value)| entry(&name, &value).ok().map(|entry| (name, entry)));
+    passed_on.collect()
+});
+
+fn entry(name: &OsStr, value: &OsStr) -> anyhow::Result<CString> {
+    let mut entry = name.to_owned();
+    entry.push("=");
+    entry.push(value);
+    c_string(&entry)
+}
+
+/// The environment of a program under test: ours, and what its spec adds. Ours is shared: what is copied
+/// for each program and freed again costs most just after a fork, when each page of memory that is touched
+/// is copied as well.
+fn environment(added: &[(OsString, OsString)], tag: &str) -> anyhow::Result<Vec<Cow<'static, CStr>>> {
     // A harness may run under a harness, so there may be tags already.
-    all.entry(TAG.into()).or_default().push(tag);
-    let entries = all.into_iter().map(|(mut entry, value)| {
-        entry.push("=");
-        entry.push(value);
-        c_string(&entry)
-    });
-    entries.collect()
+    let mut tags = std::env::var_os(TAG).unwrap_or_default();
+    tags.push(tag);
+    // A plain terminal.
+    let mut own = BTreeMap::from([(OsStr::new("TERM"), OsStr::new("dumb"))]);
+    own.extend(added.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())));
+    own.insert(OsStr::new(TAG), &tags);
+    let ours = OURS.iter().filter(|(name, _)| !own.contains_key(name.as_os_str()));
+    ours.map(|(_, entry)| Ok(Cow::Borrowed(entry.as_c_str())))
+        .chain(own.iter().map(|(name, value)| Ok(Cow::Owned(entry(name, value)?))))
+        .collect()
 }
 
 /// Soft and hard limit on open files.
@@ -120,7 +137,7 @@ pub(super) static FILES: LazyLock<nix::Result<Files>> = LazyLock::new(|| {
 pub struct Image {
     path: CString,
     words: Vec<CString>,
-    environment: Vec<CString>,
+    environment: Vec<Cow<'static, CStr>>,
     dir: Option<CString>,
     address_space: Option<u64>,
     /// In seconds.
