@@ -158,6 +158,8 @@ class Bench:
         """The median of what each of `contenders` gives."""
         given = {name: [] for name in contenders}
         for _ in range(runs or self.options.runs):
+            # What was written before, by a build or by another contender, is not to be waited for in here.
+            os.sync()
             for name, run in contenders.items():
                 given[name].append(run())
         return {name: statistics.median(figures) for name, figures in given.items()}
