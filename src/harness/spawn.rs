@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{LazyLock, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use anyhow::Context as _;
 use nix::errno::Errno;
@@ -31,6 +31,7 @@ use rexpect::process::PtyProcess;
 
 use super::command::Spec;
 use super::program::Limits;
+use super::stage::lock;
 use crate::fault::Fault;
 
 /// The variable that every program under test carries in its environment, and whatever it starts.
@@ -145,14 +146,14 @@ pub struct Image {
     files: Files,
 }
 
-/// Read-locked while a child is about to become its program: until then it has copies of all our files,
-/// also of those that are closed on exec.
-static BECOMING: RwLock<()> = RwLock::new(());
+/// Held while a child is about to become its program: until then it has copies of all our files, also
+/// of those that are closed on exec.
+static BECOMING: Mutex<()> = Mutex::new(());
 
 /// While this is held, nobody has a copy of a file that this process closes on exec: a socket that is
 /// closed is closed, and a port that is free is free.
-pub fn without_copies() -> RwLockWriteGuard<'static, ()> {
-    BECOMING.write().unwrap_or_else(PoisonError::into_inner)
+pub fn without_copies() -> MutexGuard<'static, ()> {
+    lock(&BECOMING)
 }
 
 /// Starts `image`, with the streams that `command` was given, on a pseudo-terminal, as the leader of a
@@ -175,7 +176,9 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
     unsafe {
         command.pre_exec(before_exec);
     }
-    let becoming = BECOMING.read().unwrap_or_else(PoisonError::into_inner);
+    // One at a time, also because rexpect's terminal is not close-on-exec from the first, and a program
+    // that inherited another's terminal would keep it from being hung up.
+    let turn = lock(&BECOMING);
     let process = match PtyProcess::new(command) {
         Ok(process) => {
             let terminal = process.get_file_handle()?;
@@ -191,7 +194,7 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
     let mut told = Vec::new();
     // It has become its program, or has failed to, when its end of the pipe is closed.
     news.read_to_end(&mut told)?;
-    drop(becoming);
+    drop(turn);
     let mut numbers =
         told.chunks_exact(4).map(|bytes| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
     match (numbers.next(), numbers.next()) {
