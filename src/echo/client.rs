@@ -203,9 +203,8 @@ impl Client {
             if left.is_zero() {
                 return Err(self.not_connected(host, port, error));
             }
-            // A pause, not a wait for something: a port that is opened on another computer tells nobody, so
-            // it can only be tried again (as curl --retry-connrefused does), and not without end or rest.
-            std::thread::sleep(BETWEEN_ATTEMPTS.min(left));
+            // It can only be tried again (as curl --retry-connrefused does), and not without end or rest.
+            std::thread::sleep(BETWEEN_ATTEMPTS.min(left)); // a far port that opens tells nobody
         }
     }
 

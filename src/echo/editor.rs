@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction};
-use nix::sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
+use nix::sys::termios::{FlushArg, LocalFlags, tcflush, tcgetattr};
 use nix::unistd::{getpgrp, tcgetpgrp, write};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -46,7 +46,6 @@ pub struct Editor {
     answered: PipeReader,
     /// An answer that was fetched and not yet handed out.
     answer: Option<rustyline::Result<String>>,
-    terminal: Termios,
     /// Those that the thread that waits blocked before there was an editor.
     signals: SigSet,
     /// Lines of a paste that are still to be handed out.
@@ -81,8 +80,8 @@ pub fn is_possible() -> bool {
 impl Editor {
     /// Prepares the terminal on standard input; nothing changes there until a line is read.
     pub fn new() -> io::Result<Self> {
-        let terminal = tcgetattr(io::stdin())?;
-        FOUND.get_or_init(|| terminal.clone().into());
+        let found = tcgetattr(io::stdin())?;
+        FOUND.get_or_init(|| found.into());
         let (answered, mut answer_here) = io::pipe()?;
         let (requests, requested) = channel::<Request>();
         let (answer, answers) = channel();
@@ -113,7 +112,7 @@ impl Editor {
         signals.extend([Signal::SIGTSTP, Signal::SIGINT, Signal::SIGWINCH]);
         let signals = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let (answer, pasted) = (None, VecDeque::new());
-        Ok(Editor { requests, answers, answered, answer, terminal, signals, pasted })
+        Ok(Editor { requests, answers, answered, answer, signals, pasted })
     }
 
     /// Shows `prompt` and begins to read a line, which history will offer again if it is to `remember`.
@@ -192,7 +191,7 @@ impl Editor {
     pub fn give_up(&self) {
         if READING.load(Ordering::SeqCst) {
             let mut answered = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-            restore(&self.terminal, || poll(&mut answered, PollTimeout::ZERO) == Ok(0));
+            restore_from_the_reader(|| poll(&mut answered, PollTimeout::ZERO) == Ok(0));
         }
     }
 }
@@ -205,14 +204,25 @@ pub fn in_foreground() -> bool {
 /// Leaves the terminal as it was found, once the thread that reads has taken it over, if it is `reading`
 /// still: it may be only about to, at the beginning of a line or after a stop, and set right before that,
 /// the terminal would not stay so. One that cannot be set right any more is beyond help.
-fn restore(terminal: &Termios, mut reading: impl FnMut() -> bool) {
+fn restore_from_the_reader(mut reading: impl FnMut() -> bool) {
     let taken_over = || tcgetattr(io::stdin()).is_ok_and(|now| !now.local_flags.contains(LocalFlags::ICANON));
     let until = Instant::now() + TAKING_OVER;
     while !taken_over() && reading() && Instant::now() < until {
         thread::yield_now();
     }
-    _ = io::stdout().write_all(NO_BRACKETED_PASTE).and_then(|()| io::stdout().flush());
-    _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, terminal);
+    restore();
+}
+
+/// Leaves the terminal as it was found, by system calls alone.
+fn restore() {
+    _ = write(io::stdout(), NO_BRACKETED_PASTE);
+    if let Some(found) = FOUND.get() {
+        // SAFETY: it reads the settings it is given.
+        #[expect(unsafe_code, reason = "nix's settings cannot be shared between threads")]
+        unsafe {
+            libc::tcsetattr(libc::STDIN_FILENO, libc::TCSAFLUSH, found);
+        }
+    }
 }
 
 /// Has the terminal restored, if a line is being read, before a signal ends this program that knows
@@ -238,16 +248,8 @@ fn restore_before_the_end() -> io::Result<SigSet> {
 
 /// The handler: it makes system calls and loads what was stored before it was installed, no more.
 extern "C" fn restore_and_end(signal: libc::c_int) {
-    if let Some(terminal) = FOUND.get()
-        && READING.load(Ordering::SeqCst)
-        && in_foreground()
-    {
-        _ = write(io::stdout(), NO_BRACKETED_PASTE);
-        // SAFETY: it reads the settings it is given.
-        #[expect(unsafe_code, reason = "nix's settings cannot be shared between threads")]
-        unsafe {
-            libc::tcsetattr(libc::STDIN_FILENO, libc::TCSAFLUSH, terminal);
-        }
+    if READING.load(Ordering::SeqCst) && in_foreground() {
+        restore();
     }
     // The default action is back, and happens when this returns: until then the signal is blocked.
     _ = Signal::try_from(signal).and_then(raise);

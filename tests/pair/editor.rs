@@ -31,7 +31,16 @@ impl Terminal {
         Terminal::with_typed_ahead("", server)
     }
 
-    /// The same, with `text` typed before the client reads its terminal.
+    /// A client of `server`, with the beginning of a message typed at its first prompt.
+    #[track_caller]
+    fn with_half_a_message(server: &Server) -> Self {
+        let mut terminal = Terminal::with_client_of(server);
+        terminal.types("half a mess");
+        terminal.shows("mess");
+        terminal
+    }
+
+    /// A client of `server`, with `text` typed before it reads its terminal.
     #[track_caller]
     fn with_typed_ahead(text: &str, server: &Server) -> Self {
         Terminal::of_client("", text, server)
@@ -156,9 +165,7 @@ fn a_message_longer_than_a_line_of_the_terminal_arrives_whole() {
 #[test]
 fn ctrl_c_ends_the_client_by_its_signal_and_leaves_the_terminal_as_it_was() {
     let server = Server::start(&[]);
-    let mut terminal = Terminal::with_client_of(&server);
-    terminal.types("half a mess");
-    terminal.shows("mess");
+    let mut terminal = Terminal::with_half_a_message(&server);
     terminal.types(CTRL_C);
     assert_eq!(terminal.ends().0, 128 + Signal::SIGINT as i32);
     server.running.complains("error: the client left without quit, after 0 messages\n");
@@ -167,9 +174,7 @@ fn ctrl_c_ends_the_client_by_its_signal_and_leaves_the_terminal_as_it_was() {
 #[test]
 fn a_server_that_goes_away_is_noticed_at_the_prompt_and_the_terminal_left_as_it_was() {
     let server = Server::start(&[]);
-    let mut terminal = Terminal::with_client_of(&server);
-    terminal.types("half a mess");
-    terminal.shows("mess");
+    let terminal = Terminal::with_half_a_message(&server);
     let id = i32::try_from(server.running.id()).expect("process ids are small");
     kill(Pid::from_raw(id), Signal::SIGKILL).expect("the server runs");
     let (code, shown) = terminal.ends();
@@ -180,9 +185,7 @@ fn a_server_that_goes_away_is_noticed_at_the_prompt_and_the_terminal_left_as_it_
 #[test]
 fn ctrl_z_stops_the_client_with_the_terminal_as_it_was_and_later_the_line_is_there_again() {
     let server = Server::start(&[]);
-    let mut terminal = Terminal::with_client_of(&server);
-    terminal.types("half a mess");
-    terminal.shows("mess");
+    let mut terminal = Terminal::with_half_a_message(&server);
     // What a thread too many does wrong here it does only now and then.
     for _ in 0..10 {
         terminal.types(CTRL_Z);
@@ -209,9 +212,7 @@ fn an_interrupt_that_was_not_typed_ends_the_client_too() {
 fn a_signal_that_ends_the_client_leaves_the_terminal_as_it_was() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         let server = Server::start(&[]);
-        let mut terminal = Terminal::with_client_of(&server);
-        terminal.types("half a mess");
-        terminal.shows("mess");
+        let terminal = Terminal::with_half_a_message(&server);
         kill(terminal.client, signal).expect("the client runs");
         assert_eq!(terminal.ends().0, 128 + signal as i32);
     }
@@ -220,9 +221,7 @@ fn a_signal_that_ends_the_client_leaves_the_terminal_as_it_was() {
 #[test]
 fn a_signal_that_ends_the_client_in_the_background_leaves_the_terminal_to_whoever_is_in_front() {
     let server = Server::start(&[]);
-    let mut terminal = Terminal::with_client_of(&server);
-    terminal.types("half a mess");
-    terminal.shows("mess");
+    let mut terminal = Terminal::with_half_a_message(&server);
     terminal.types(CTRL_Z);
     terminal.shows("resume?");
     let device = std::fs::read_link(format!("/proc/{}/fd/0", terminal.client)).expect("it is at a terminal");
