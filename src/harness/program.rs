@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -690,25 +690,14 @@ impl Pump {
                 self.stage.ring();
             }
             let mut seen = false;
-            let (shared, stage) = (&self.shared, &self.stage);
+            let (shared, stage, limit) = (&self.shared, &self.stage, self.limit);
             self.streams.retain_mut(|(stream, file)| {
-                loop {
-                    match file.read(&mut buffer) {
-                        Ok(0) => return false,
-                        Ok(count) => {
-                            seen = true;
-                            shown += count;
-                            lock(&shared.state).transcript.push(stage.now(), *stream, &buffer[..count]);
-                            if shown > self.limit {
-                                return true;
-                            }
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                        // A terminal that no process has open any more gives EIO.
-                        Err(_) => return false,
-                    }
-                }
+                read_all(file, &mut buffer, |piece| {
+                    seen = true;
+                    shown += piece.len();
+                    lock(&shared.state).transcript.push(stage.now(), *stream, piece);
+                    shown <= limit
+                })
             });
             if shown > self.limit {
                 lock(&self.shared.state).exceeded.get_or_insert(Exceeded::Output);
@@ -732,6 +721,30 @@ impl Pump {
         match waitid(Id::Pid(self.pid), flags) {
             Ok(WaitStatus::StillAlive) | Err(_) => None,
             Ok(status) => Some(status),
+        }
+    }
+}
+
+/// Reads what is there now, for as long as `take` wants more of it. False: nothing will come any more.
+///
+/// A terminal that no process has open gives EIO. Before it does, the kernel looks for what was written,
+/// and only then whether it is still open (Linux, drivers/tty/n_tty.c, `n_tty_read`): what was written
+/// between the two, just before the last process closed it, is there for the next read, and would be
+/// lost to one who took the first EIO for the end.
+fn read_all(mut source: impl Read, buffer: &mut [u8], mut take: impl FnMut(&[u8]) -> bool) -> bool {
+    let mut is_closed = false;
+    loop {
+        match source.read(buffer) {
+            Ok(0) => return false,
+            Ok(count) => {
+                if !take(&buffer[..count]) {
+                    return true;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+            Err(_) if is_closed => return false,
+            Err(_) => is_closed = true,
         }
     }
 }
@@ -816,6 +829,25 @@ mod tests {
         assert_eq!(run.ending, Ending::Exited(3));
         assert_eq!(run.survivors, []);
         assert!(run.started < run.ended);
+    }
+
+    #[test]
+    fn what_was_written_just_before_a_terminal_was_closed_is_read() {
+        struct Terminal(VecDeque<io::Result<&'static [u8]>>);
+        impl Read for Terminal {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0.pop_front().expect("nothing is read behind the end")?.read(buffer)
+            }
+        }
+        let closed = || Err(io::Error::from(Errno::EIO));
+        let mut terminal = Terminal(VecDeque::from([Ok(&b"one "[..]), closed(), Ok(b"two"), closed()]));
+        let mut shown = Vec::new();
+        let is_open = read_all(&mut terminal, &mut [0; 8], |piece| {
+            shown.extend_from_slice(piece);
+            true
+        });
+        assert!(!is_open);
+        assert_eq!(text(&shown), "one two");
     }
 
     #[test]
