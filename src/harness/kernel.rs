@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use nix::unistd::{Pid, getsid};
 
 /// What the processes at one terminal are doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct Activity {
 #[derive(Debug)]
 pub struct Session {
     leader: i32,
-    members: Vec<i32>,
+    members: BTreeSet<i32>,
     last_pid: i32,
     /// The threads that waited for the terminal at the last look.
     waiting: Vec<PathBuf>,
@@ -48,7 +49,13 @@ pub struct Session {
 impl Session {
     /// The session that the process `leader` leads.
     pub fn of(leader: i32) -> Session {
-        Session { leader, members: vec![leader], last_pid: leader, waiting: Vec::new(), typed_at: None }
+        Session {
+            leader,
+            members: BTreeSet::from([leader]),
+            last_pid: leader,
+            waiting: Vec::new(),
+            typed_at: None,
+        }
     }
 
     /// What its processes are doing.
@@ -56,11 +63,8 @@ impl Session {
         // Where no process was made anywhere since the last look, the session has no new member.
         let last_pid = last_pid();
         if last_pid != self.last_pid {
-            self.members = younger(self.leader)
-                .into_iter()
-                .filter(|&pid| stat(pid).is_some_and(|stat| stat.session == self.leader))
-                .collect();
-            self.members.push(self.leader);
+            self.members = younger(self.leader, |pid| session(pid) == Some(self.leader));
+            self.members.insert(self.leader);
             self.last_pid = last_pid;
         }
         let mut activity = Activity::default();
@@ -238,7 +242,6 @@ fn is_terminal(pid: i32, file: u64) -> bool {
 
 /// A line of `/proc/PID/stat`, as far as it is needed here.
 struct Stat {
-    session: i32,
     sleeps: bool,
     ended: bool,
     /// It is on its way into another program: that has no environment yet, and the old one's is gone.
@@ -255,12 +258,11 @@ fn stat(pid: i32) -> Option<Stat> {
     let text = str::from_utf8(&text[after..]).ok()?;
     let mut fields = text.split_ascii_whitespace();
     let state = fields.next()?;
-    let session = fields.nth(2)?.parse().ok()?;
-    let flags: u64 = fields.nth(2)?.parse().ok()?;
+    let flags: u64 = fields.nth(5)?.parse().ok()?;
     let environment_end: u64 = fields.nth(41)?.parse().ok()?;
     let ended = matches!(state, "Z" | "X" | "x");
     let between_programs = environment_end == 0 && !ended && flags & KERNEL_THREAD == 0;
-    Some(Stat { session, sleeps: state == "S", ended, between_programs })
+    Some(Stat { sleeps: state == "S", ended, between_programs })
 }
 
 /// The number of the process (or thread) that was made last.
@@ -271,30 +273,49 @@ fn last_pid() -> i32 {
         .unwrap_or(-1)
 }
 
-/// The processes that may have been made after `pid`: those with a higher number, or all where the
-/// numbers have started again from the beginning.
-fn younger(pid: i32) -> Vec<i32> {
+/// Process numbers that are further apart than this are not tried one by one.
+const NEARBY: i32 = 1000;
+
+/// The processes made after `pid` that are among those `wanted`.
+fn younger(pid: i32, wanted: impl Fn(i32) -> bool) -> BTreeSet<i32> {
     let last = last_pid();
-    if last == pid {
-        return Vec::new();
-    }
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|&other: &i32| other != pid && (other > pid || last < pid))
-        .collect()
+    let numbers: Vec<i32> = if (pid..pid.saturating_add(NEARBY)).contains(&last) {
+        // A fraction of the work of a listing, which has everything that runs on the machine.
+        (pid + 1..=last).collect()
+    } else {
+        // Those with a higher number, or all where the numbers have started again from the beginning.
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|&other| other != pid && (other > pid || last < pid))
+            .collect()
+    };
+    numbers.into_iter().filter(|&pid| wanted(pid) && is_process(pid)).collect()
+}
+
+/// Whether `pid` is a process, and not another thread of one: those have numbers of the same kind, and
+/// are found in `/proc` though it does not list them (proc(5)).
+fn is_process(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok()) == Some(pid)
+}
+
+/// The session that `pid` belongs to; none where there is no such process.
+fn session(pid: i32) -> Option<i32> {
+    getsid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw)
 }
 
 /// The processes other than `leader` that carry `tag` in the environment they were started with, or
 /// belong to the session that `leader` leads, and have not ended.
 pub fn relatives(leader: i32, tag: &str) -> BTreeSet<i32> {
-    younger(leader)
-        .into_iter()
-        .filter(|&pid| {
-            stat(pid).is_some_and(|stat| !stat.ended && stat.session == leader) || carries(pid, tag)
-        })
-        .collect()
+    let ours = getsid(None).ok().map(Pid::as_raw);
+    younger(leader, |pid| match session(pid) {
+        // Nobody comes into a session but by being started there (setsid(2)).
+        session if session == ours => false,
+        Some(session) if session == leader => stat(pid).is_some_and(|stat| !stat.ended),
+        Some(_) => carries(pid, tag),
+        None => false,
+    })
 }
 
 /// How long a process may take from one program into the next (execve(2)), even on a busy machine.
@@ -589,6 +610,33 @@ mod tests {
         assert!(!sockets.winding_down(port).expect("table"));
         drop(client);
         assert!(sockets.winding_down(port).expect("table"));
+    }
+
+    #[test]
+    fn a_younger_process_is_found_and_no_thread_is_taken_for_one() {
+        let own = std::process::id().cast_signed();
+        std::thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            scope.spawn(move || {
+                tell.send(nix::unistd::gettid().as_raw()).expect("it is awaited");
+                let _ = ended.recv();
+            });
+            let thread = told.recv().expect("it tells");
+            let mut child = std::process::Command::new("cat");
+            let mut child = child.stdin(std::process::Stdio::piped()).spawn().expect("cat");
+            let pid = child.id().cast_signed();
+            // From here on numbers may have started again, and anything be younger.
+            if own < thread && thread < pid {
+                let found = younger(own, |pid| session(pid) == session(own));
+                assert!(found.contains(&pid), "{found:?} has no {pid}");
+                assert!(!found.contains(&own) && !found.contains(&thread), "{found:?} has {own} or {thread}");
+                assert!(session(thread) == session(own) && !is_process(thread) && is_process(pid));
+            }
+            drop(child.stdin.take());
+            child.wait().expect("cat ends");
+            drop(end);
+        });
     }
 
     #[test]

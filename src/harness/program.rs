@@ -651,7 +651,8 @@ struct Pump {
 
 impl Pump {
     fn run(mut self) {
-        let mut buffer = vec![0; 1 << 14];
+        // As much as a terminal gives at once.
+        let mut buffer = [0; 4096];
         let mut shown = 0;
         let mut alive = true;
         let mut silence = PollTimeout::NONE;
@@ -728,7 +729,7 @@ impl Pump {
 /// Reads what is there now, for as long as `take` wants more of it. False: nothing will come any more.
 ///
 /// A terminal that no process has open gives EIO. Before it does, the kernel looks for what was written,
-/// and only then whether it is still open (Linux, drivers/tty/n_tty.c, `n_tty_read`): what was written
+/// and only then whether it is still open (Linux, `drivers/tty/n_tty.c`, `n_tty_read`): what was written
 /// between the two, just before the last process closed it, is there for the next read, and would be
 /// lost to one who took the first EIO for the end.
 fn read_all(mut source: impl Read, buffer: &mut [u8], mut take: impl FnMut(&[u8]) -> bool) -> bool {
