@@ -14,7 +14,7 @@ const SMALL_STEP: usize = 8;
 /// Writes `text` to `out`, escaped where it must be.
 pub fn write(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
     // Nearly every message is plain ASCII; one pass without a branch per byte finds that out.
-    if is_plain(text) {
+    if all(text, is_plain) {
         return out.write_all(text);
     }
     for chunk in text.utf8_chunks() {
@@ -33,6 +33,20 @@ pub fn write(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
         for byte in chunk.invalid() {
             write!(out, "\\x{byte:02x}")?;
         }
+    }
+    Ok(())
+}
+
+/// Writes `lines`, each with its line feed, to `out`, each as [`write()`] shows it.
+pub fn write_lines(out: &mut impl Write, lines: &[u8]) -> io::Result<()> {
+    if all(lines, |byte| is_plain(byte) | (byte == b'\n')) {
+        return out.write_all(lines);
+    }
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', lines) {
+        write(out, &lines[start..end])?;
+        out.write_all(b"\n")?;
+        start = end + 1;
     }
     Ok(())
 }
@@ -66,11 +80,14 @@ pub fn shows_more_of(shown: &[u8], part: &[u8]) -> bool {
     })
 }
 
-/// Whether `text` is printable ASCII and tabs throughout, so that it can be shown as it is.
-fn is_plain(text: &[u8]) -> bool {
-    let plain = |bytes: &[u8]| {
-        bytes.iter().fold(true, |all, &byte| all & ((b' '..=b'~').contains(&byte) | (byte == b'\t')))
-    };
+/// Whether `byte` is printable ASCII or a tab, so that it can be shown as it is.
+fn is_plain(byte: u8) -> bool {
+    (b' '..=b'~').contains(&byte) | (byte == b'\t')
+}
+
+/// Whether every byte of `text` is `plain`.
+fn all(text: &[u8], plain: impl Fn(u8) -> bool) -> bool {
+    let plain = |bytes: &[u8]| bytes.iter().fold(true, |all, &byte| all & plain(byte));
     // The last step overlaps the one before it rather than leaving a rest to go through singly.
     if let Some(last) = text.last_chunk::<STEP>() {
         return text.chunks_exact(STEP).all(plain) && plain(last);
@@ -130,15 +147,30 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_shown_together_as_they_are_singly() {
+        for lines in
+            [&b""[..], b"\n", b"one\n\n\ttwo\n", "one\r\n\n\x07\nzwölf\n\u{2028}\n".as_bytes(), b"a\n\xff\n"]
+        {
+            let mut shown = Vec::new();
+            write_lines(&mut shown, lines).expect("a vector takes everything");
+            let singly: String = lines
+                .split_inclusive(|&byte| byte == b'\n')
+                .map(|line| show(&line[..line.len() - 1]) + "\n")
+                .collect();
+            assert_eq!(String::from_utf8(shown).expect("it is UTF-8"), singly);
+        }
+    }
+
+    #[test]
     fn a_control_character_is_found_at_every_place() {
         for length in 1..=3 * STEP {
             for at in 0..length {
                 let mut text = vec![b'x'; length];
                 text[at] = 7;
-                assert!(!is_plain(&text), "{at} of {length}");
+                assert!(!all(&text, is_plain), "{at} of {length}");
                 assert_eq!(show(&text).matches("\\x07").count(), 1);
             }
-            assert!(is_plain(&vec![b'~'; length]));
+            assert!(all(&vec![b'~'; length], is_plain));
         }
     }
 }

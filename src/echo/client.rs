@@ -3,7 +3,7 @@
 //! What holds: a server that goes away is noticed at once, also while the client waits for input;
 //! and input that fails ends the session in order, so that what was sent before still comes back.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -14,13 +14,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::host;
 use super::input::{Input, Typed};
 use super::link::{Link, Woken};
-use super::readback::{Save, Tally, read_back};
+use super::readback::{Save, read_back};
 use super::screen::{self, After, Screen};
-use super::wire::{self, QUIT};
+use super::tally::Tally;
+use super::wire::{QUIT, Sender};
 use crate::fault::{self, Fault};
-
-/// The bytes sent at once.
-const CHUNK: usize = 256 * 1024;
 
 /// The pause between two attempts to reach a server that is not up yet.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
@@ -103,29 +101,15 @@ impl Client {
         link: &Link,
         screen: &mut Screen<impl Write>,
     ) -> Result<(Tally, Option<Fault>), Fault> {
-        let mut out = BufWriter::with_capacity(CHUNK, link);
-        let held = self.converse_by(&mut out, input, link, screen);
-        // What could not be sent is not to be tried again when the buffer is dropped.
-        let (_, _) = out.into_parts();
-        held
-    }
-
-    fn converse_by(
-        &self,
-        out: &mut BufWriter<&Link>,
-        input: &mut Input,
-        link: &Link,
-        screen: &mut Screen<impl Write>,
-    ) -> Result<(Tally, Option<Fault>), Fault> {
-        let mut sent = Tally::new();
+        let mut out = Sender::new(link);
         let progress = Progress::new(input);
-        let lost = |error, sent: &Tally| gone(Some(error), sent);
+        let lost = |error, out: &Sender<_>| gone(Some(error), out.messages());
         let unsent = loop {
             let mut ready = input.is_ready();
             if !ready {
                 // Before there is a prompt: a server that is gone by now has nothing asked for it.
                 screen.flush();
-                out.flush().map_err(|error| lost(error, &sent))?;
+                out.flush().map_err(|error| lost(error, &out))?;
             }
             input.prompt(screen::ASK_MESSAGE, screen);
             let mut unreadable = None;
@@ -138,7 +122,7 @@ impl Client {
                         ready = input.is_ready();
                         continue;
                     }
-                    Ok(Woken::Gone(error)) => gone(error, &sent),
+                    Ok(Woken::Gone(error)) => gone(error, out.messages()),
                     Err(error) => Fault::new("cannot wait for input").because(error),
                 };
                 input.give_up(screen);
@@ -148,11 +132,10 @@ impl Client {
                 Ok(Typed::Line(QUIT) | Typed::End) => break None,
                 Ok(Typed::Line(message)) => {
                     screen.sending(message);
-                    wire::send(out, message).map_err(|error| lost(error, &sent))?;
-                    sent.add(message);
+                    out.send(message).map_err(|error| lost(error, &out))?;
                 }
                 Ok(Typed::TooLong) => {
-                    let number = sent.messages() + 1;
+                    let number = out.messages() + 1;
                     let limit = self.max_message;
                     let over = format!("message {number} is longer than the limit of {limit} bytes");
                     let hint = "--max-message raises the limit, here and at the server";
@@ -177,17 +160,17 @@ impl Client {
             }
             if !self.pace.is_zero() && !input.is_keyboard() {
                 screen.flush();
-                out.flush().map_err(|error| lost(error, &sent))?;
+                out.flush().map_err(|error| lost(error, &out))?;
                 progress.show(input);
                 if let Ok(Woken::Gone(error)) = link.wait(None, Some(self.pace)) {
-                    return Err(gone(error, &sent));
+                    return Err(gone(error, out.messages()));
                 }
             }
         };
         screen.quitting();
         screen.flush();
-        wire::send(out, QUIT).and_then(|()| out.flush()).map_err(|error| lost(error, &sent))?;
-        Ok((sent, unsent))
+        out.quit().map_err(|error| lost(error, &out))?;
+        Ok((out.into_sent(), unsent))
     }
 
     /// Connects to the first address of `host` that answers, trying again for as long as it should.
@@ -257,8 +240,8 @@ fn opened(stream: TcpStream) -> io::Result<TcpStream> {
 }
 
 /// The server closed the connection, or it was lost.
-fn gone(error: Option<io::Error>, sent: &Tally) -> Fault {
-    let after = After(sent.messages());
+fn gone(error: Option<io::Error>, messages: u64) -> Fault {
+    let after = After(messages);
     let hint = "the log is lost with it; the server's screen may tell why it went";
     match error {
         Some(error) if error.kind() == io::ErrorKind::Deadlock => Fault::new(format!(

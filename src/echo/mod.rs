@@ -12,6 +12,7 @@ mod log;
 mod readback;
 mod screen;
 mod server;
+mod tally;
 mod wire;
 
 pub use client::Client;

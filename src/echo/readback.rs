@@ -1,20 +1,18 @@
 //! The log as it comes back to the client: shown, saved, and checked against what was sent.
 //!
-//! What was sent is remembered as counts and a running hash, never as a copy, so a log of any size
-//! takes no memory. A log that is short, long or different is always an error, and what is saved of
-//! one never has the name that was meant for the whole.
+//! A log that is short, long or different is always an error, and what is saved of one never has the
+//! name that was meant for the whole. A log of any size takes no memory.
 
 use std::fs::{File, Permissions};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
-use xxhash_rust::xxh3::Xxh3;
 
 use super::screen::Screen;
+use super::tally::Tally;
 use super::wire::{LineEnd, Lines, Next};
 use crate::fault::Fault;
 
@@ -22,54 +20,6 @@ use crate::fault::Fault;
 const TOO_MUCH: u64 = 1024 * 1024;
 
 const CHUNK: usize = 256 * 1024;
-
-/// Messages and bytes counted, and a running hash of them as a log: each with a line feed.
-pub struct Tally {
-    messages: u64,
-    bytes: u64,
-    seed: u64,
-    /// Hashed in larger pieces than messages are.
-    hash: BufWriter<Xxh3>,
-}
-
-impl Tally {
-    /// Of nothing, yet. Its hash is another every time, so that no server can aim at it.
-    pub fn new() -> Self {
-        Tally::seeded(RandomState::new().build_hasher().finish())
-    }
-
-    fn seeded(seed: u64) -> Self {
-        Tally { messages: 0, bytes: 0, seed, hash: BufWriter::new(Xxh3::with_seed(seed)) }
-    }
-
-    /// Of nothing, yet, to be compared with this one.
-    fn anew(&self) -> Self {
-        Tally::seeded(self.seed)
-    }
-
-    /// Adds a message.
-    pub fn add(&mut self, message: &[u8]) {
-        self.update(message);
-        self.update(b"\n");
-        self.messages += 1;
-    }
-
-    /// The number of messages.
-    pub fn messages(&self) -> u64 {
-        self.messages
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.hash.write_all(bytes).expect("a hash takes everything");
-        self.bytes += bytes.len() as u64;
-    }
-
-    fn digest(&self) -> u64 {
-        let mut hash = self.hash.get_ref().clone();
-        hash.update(self.hash.buffer());
-        hash.digest()
-    }
-}
 
 /// Reads the log from `source` to its end and shows it, and tells whether it is what was `sent`.
 /// Each line of it is at most `longest` bytes if it is.
@@ -82,35 +32,36 @@ pub fn read_back(
 ) -> Result<(), Fault> {
     let received = Received { source, tally: sent.anew(), save };
     let mut lines = Lines::new(received, LineEnd::Lf, longest);
-    let mut whole_lines = 0;
     let ended = loop {
         if !lines.is_ready() {
             screen.flush();
         }
-        match lines.next() {
-            Ok(Next::Line(line)) => {
-                screen.log_line(line);
-                whole_lines += 1;
+        let whole = lines.whole_lines();
+        if whole.is_empty() {
+            match lines.next() {
+                Ok(Next::Line(line) | Next::Tail(line)) => screen.log_line(line),
+                // Longer than anything that was sent: it is passed over, and the hash will tell.
+                Ok(Next::TooLong) => {}
+                Ok(Next::End) => break Ok(()),
+                Err(error) => break Err(error),
             }
-            Ok(Next::Tail(line)) => screen.log_line(line),
-            // Longer than anything that was sent: it is passed over, and the hash will tell.
-            Ok(Next::TooLong) => {}
-            Ok(Next::End) => break Ok(()),
-            Err(error) => break Err(error),
+        } else {
+            screen.log_lines(whole);
         }
         if lines.source().tally.bytes > 2 * sent.bytes + TOO_MUCH {
             break Ok(());
         }
     };
     let Received { tally: got, save, .. } = lines.into_source();
-    let judged = judge(sent, &got, whole_lines, ended);
+    let judged = judge(sent, &got, ended);
     let saved = save.map_or(Ok(()), |save| save.finish(judged.is_ok()));
     judged.and(saved)
 }
 
-fn judge(sent: &Tally, got: &Tally, lines: u64, ended: io::Result<()>) -> Result<(), Fault> {
-    let counts = format!("{} of {} bytes, {lines} of {} messages", got.bytes, sent.bytes, sent.messages);
-    let whole = got.bytes == sent.bytes && got.digest() == sent.digest();
+fn judge(sent: &Tally, got: &Tally, ended: io::Result<()>) -> Result<(), Fault> {
+    let counts =
+        format!("{} of {} bytes, {} of {} messages", got.bytes, sent.bytes, got.messages, sent.messages);
+    let whole = got == sent;
     // A log that came whole is whole, however the connection ended then; that nothing came is a log
     // only when the server says that this was all.
     if whole && (ended.is_ok() || got.bytes > 0) {
@@ -274,7 +225,7 @@ mod tests {
     fn back(sent: &[&[u8]], log: &[u8]) -> (String, Result<(), Fault>) {
         let mut tally = Tally::new();
         for message in sent {
-            tally.add(message);
+            tally.update(&[message, &b"\n"[..]].concat());
         }
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown);
@@ -299,7 +250,7 @@ mod tests {
             }
         }
         let mut sent = Tally::new();
-        sent.add(b"one");
+        sent.update(b"one\n");
         let back = |log: &[u8]| {
             let mut screen = Screen::new(io::sink());
             read_back(log.chain(Lost), &sent, 100, &mut screen, None)
@@ -345,7 +296,7 @@ mod tests {
         let path = directory.path().join("log");
         let partial = directory.path().join("log.partial");
         let mut sent = Tally::new();
-        sent.add(b"one");
+        sent.update(b"one\n");
         let save = |log: &[u8]| {
             let mut screen = Screen::new(io::sink());
             read_back(log, &sent, 100, &mut screen, Some(Save::new(&path).unwrap()))

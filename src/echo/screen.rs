@@ -119,6 +119,11 @@ impl<W: Write> Screen<W> {
         self.whole_line(line);
     }
 
+    /// Lines of the log, each with its line feed.
+    pub fn log_lines(&mut self, lines: &[u8]) {
+        self.put(|out| safe::write_lines(out, lines));
+    }
+
     /// Writes out what has been shown so far.
     pub fn flush(&mut self) {
         self.put(Write::flush);

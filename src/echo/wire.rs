@@ -10,16 +10,79 @@
 
 use std::io::{self, Read, Write};
 
+use super::tally::Tally;
+
 /// The message that ends a session. Nothing else does: `Quit`, ` quit` and `quit now` are messages.
 pub const QUIT: &[u8] = b"quit";
 
-/// The bytes read at once while lines are short.
+/// The bytes sent at once, and read at once while lines are short.
 const CHUNK: usize = 256 * 1024;
 
-/// Writes `message` as the client sends it.
-pub fn send(out: &mut impl Write, message: &[u8]) -> io::Result<()> {
-    out.write_all(message)?;
-    out.write_all(if message.ends_with(b"\r") { b"\r\n" } else { b"\n" })
+/// Sends messages as a client does, in large pieces, and tallies them.
+pub struct Sender<W> {
+    wire: W,
+    /// What is to come next of the log that the messages make.
+    pending: Vec<u8>,
+    sent: Tally,
+}
+
+impl<W: Write> Sender<W> {
+    /// To send over `wire`.
+    pub fn new(wire: W) -> Self {
+        Sender { wire, pending: Vec::with_capacity(CHUNK), sent: Tally::new() }
+    }
+
+    /// Sends `message`, at the latest at the next [`flush`](Self::flush).
+    pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        self.put(message)?;
+        if message.ends_with(b"\r") {
+            // One more, which belongs to the line end: there is none of it in the log.
+            self.flush()?;
+            self.wire.write_all(b"\r")?;
+        }
+        self.put(b"\n")
+    }
+
+    /// Sends everything that is pending.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let mut pending = std::mem::take(&mut self.pending);
+        let passed = self.pass(&pending);
+        pending.clear();
+        self.pending = pending;
+        passed
+    }
+
+    /// Sends everything that is pending, and the message that ends the session.
+    pub fn quit(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.wire.write_all(&[QUIT, b"\n"].concat())
+    }
+
+    /// The number of messages so far.
+    pub fn messages(&self) -> u64 {
+        self.sent.messages + memchr::memchr_iter(b'\n', &self.pending).count() as u64
+    }
+
+    /// The tally of all that was sent.
+    pub fn into_sent(self) -> Tally {
+        self.sent
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.pending.len() + bytes.len() > CHUNK {
+            self.flush()?;
+            if bytes.len() > CHUNK {
+                return self.pass(bytes);
+            }
+        }
+        self.pending.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sent.update(bytes);
+        self.wire.write_all(bytes)
+    }
 }
 
 /// What ends a line.
@@ -122,6 +185,20 @@ impl<R: Read> Lines<R> {
         }
     }
 
+    /// The lines that are there, in one piece and each with its line feed, for one who does not need them
+    /// singly. Empty where there is none, or where each has to be looked at: it may be over the limit, or
+    /// its end have a carriage return.
+    pub fn whole_lines(&mut self) -> &[u8] {
+        let alike = self.line_end == LineEnd::Lf && self.unfinished() <= self.limit && !self.skipping;
+        if !alike || self.find_line_feed().is_none() {
+            return &[];
+        }
+        let last = memchr::memrchr(b'\n', &self.buffer[self.start..self.end]).unwrap_or_default();
+        let whole = self.start..self.start + last + 1;
+        self.pass(whole.end);
+        &self.buffer[whole]
+    }
+
     /// How many bytes have been read of a line whose end has not.
     pub fn unfinished(&self) -> usize {
         self.end - self.start
@@ -217,9 +294,22 @@ mod tests {
     }
 
     fn lines(pieces: Vec<Vec<u8>>, line_end: LineEnd, limit: usize) -> Vec<Owned> {
+        lines_by(pieces, line_end, limit, |_| &[])
+    }
+
+    /// The lines that `whole` gives, and the others singly.
+    fn lines_by(
+        pieces: Vec<Vec<u8>>,
+        line_end: LineEnd,
+        limit: usize,
+        whole: impl Fn(&mut Lines<Pieces>) -> &[u8],
+    ) -> Vec<Owned> {
         let mut lines = Lines::new(Pieces(pieces), line_end, limit);
         let mut found = Vec::new();
         loop {
+            for line in whole(&mut lines).split_inclusive(|&byte| byte == b'\n') {
+                found.push(Owned::Line(line.strip_suffix(b"\n").expect("it is whole").to_vec()));
+            }
             found.push(match lines.next().unwrap() {
                 Next::Line(line) => Owned::Line(line.to_vec()),
                 Next::TooLong => Owned::TooLong,
@@ -287,7 +377,9 @@ mod tests {
                 pieces.push(stream[from..cut].to_vec());
                 from = cut;
             }
-            prop_assert_eq!(lines(pieces, line_end, limit), meant(&stream, line_end, limit));
+            let meant = meant(&stream, line_end, limit);
+            prop_assert_eq!(&lines(pieces.clone(), line_end, limit), &meant);
+            prop_assert_eq!(&lines_by(pieces, line_end, limit, Lines::whole_lines), &meant);
         }
 
         #[test]
@@ -296,9 +388,16 @@ mod tests {
                 proptest::collection::vec(proptest::sample::select(&b"a\r\0\xff "[..]), 0..9), 0..9),
         ) {
             let mut stream = Vec::new();
-            for message in &messages {
-                send(&mut stream, message).unwrap();
+            let mut sender = Sender::new(&mut stream);
+            for (number, message) in (1..).zip(&messages) {
+                sender.send(message).unwrap();
+                prop_assert_eq!(sender.messages(), number);
             }
+            sender.flush().unwrap();
+            let sent = sender.into_sent();
+            let mut log = sent.anew();
+            log.update(&messages.iter().flat_map(|message| [message, &b"\n"[..]].concat()).collect::<Vec<_>>());
+            prop_assert!(sent == log && sent.messages == log.messages);
             let sent: Vec<Owned> = messages.into_iter().map(Owned::Line).collect();
             prop_assert_eq!(lines(vec![stream], LineEnd::MaybeCrLf, 9), sent);
         }
