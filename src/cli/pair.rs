@@ -83,7 +83,7 @@ pub struct ClientArgs {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     connect_timeout: Duration,
 
-    /// Keep trying this long until the server is up
+    /// Keep trying this long until the server is up and its name is known
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     wait: Duration,
 

@@ -175,16 +175,20 @@ impl Client {
 
     /// Connects to the first address of `host` that answers, trying again for as long as it should.
     fn connect(&self, host: &str, port: u16) -> Result<Link, Fault> {
-        let addresses = host::resolve(host, port)?;
         let end = Instant::now() + self.wait;
         loop {
-            let error = match self.attempt(&addresses).and_then(Link::new) {
+            // The name as well: that of a machine or a container may be there only once it is up.
+            let attempt = host::resolve(host, port).and_then(|addresses| {
+                let link = self.attempt(&addresses).and_then(Link::new);
+                link.map_err(|error| self.not_connected(host, port, error))
+            });
+            let fault = match attempt {
                 Ok(link) => return Ok(link),
-                Err(error) => error,
+                Err(fault) => fault,
             };
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(self.not_connected(host, port, error));
+                return Err(fault);
             }
             // It can only be tried again (as curl --retry-connrefused does), and not without end or rest.
             std::thread::sleep(BETWEEN_ATTEMPTS.min(left)); // a far port that opens tells nobody

@@ -111,11 +111,14 @@ fn wait_lets_the_client_start_before_its_server() {
 
 #[test]
 fn wait_gives_up_when_its_time_is_over() {
-    let begun = Instant::now();
-    let ended = run(&mut echolog(&["client", "127.0.0.1", "1", "--wait", "0.5"]));
-    assert!((Duration::from_millis(500)..Duration::from_secs(5)).contains(&begun.elapsed()));
-    assert!(ended.err.contains("nobody listens there"), "{ended}");
-    assert_eq!(ended.status.code(), Some(1), "{ended}");
+    // A server that is not up, and a name that is not known.
+    for (host, words) in [("127.0.0.1", "nobody listens there"), ("no..host", "cannot find the address")] {
+        let begun = Instant::now();
+        let ended = run(&mut echolog(&["client", host, "1", "--wait", "0.5"]));
+        assert!((Duration::from_millis(500)..Duration::from_secs(5)).contains(&begun.elapsed()), "{ended}");
+        assert!(ended.err.contains(words), "{ended}");
+        assert_eq!(ended.status.code(), Some(1), "{ended}");
+    }
 }
 
 #[test]
