@@ -273,24 +273,37 @@ fn last_pid() -> i32 {
         .unwrap_or(-1)
 }
 
-/// Process numbers that are further apart than this are not tried one by one.
+/// The most numbers that are tried one by one.
 const NEARBY: i32 = 1000;
 
 /// The processes made after `pid` that are among those `wanted`.
 fn younger(pid: i32, wanted: impl Fn(i32) -> bool) -> BTreeSet<i32> {
-    let last = last_pid();
-    let numbers: Vec<i32> = if (pid..pid.saturating_add(NEARBY)).contains(&last) {
+    let wanted = |&pid: &i32| wanted(pid) && is_process(pid);
+    let mut found = BTreeSet::new();
+    let mut tried = pid;
+    // What was made while we looked may have been made by one that has ended meanwhile.
+    loop {
+        let last = last_pid();
+        if last == tried {
+            return found;
+        }
+        if !(tried..pid.saturating_add(NEARBY)).contains(&last) {
+            found.extend(listed_after(pid, last).filter(wanted));
+            return found;
+        }
         // A fraction of the work of a listing, which has everything that runs on the machine.
-        (pid + 1..=last).collect()
-    } else {
-        // Those with a higher number, or all where the numbers have started again from the beginning.
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter(|&other| other != pid && (other > pid || last < pid))
-            .collect()
-    };
-    numbers.into_iter().filter(|&pid| wanted(pid) && is_process(pid)).collect()
+        found.extend((tried + 1..=last).filter(wanted));
+        tried = last;
+    }
+}
+
+/// The processes with a higher number than `pid`, or all others where the numbers, of which `last` was
+/// given last, have started again from the beginning.
+fn listed_after(pid: i32, last: i32) -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(move |&other| other != pid && (other > pid || last < pid))
 }
 
 /// Whether `pid` is a process, and not another thread of one: those have numbers of the same kind, and
