@@ -11,13 +11,41 @@ use std::io::{self, Write};
 const STEP: usize = 32;
 const SMALL_STEP: usize = 8;
 
-/// Writes `text` to `out`, escaped where it must be.
-pub fn write(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
-    // Nearly every message is plain ASCII; one pass without a branch per byte finds that out.
-    if all(text, is_plain) {
-        return out.write_all(text);
+/// A text that came from outside, and whether it can be shown as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    bytes: &'a [u8],
+    plain: bool,
+}
+
+impl<'a> Text<'a> {
+    /// A text from among `bytes` that [`are_plain`].
+    pub fn plain(text: &'a [u8]) -> Self {
+        debug_assert!(are_plain(text));
+        Text { bytes: text, plain: true }
     }
-    for chunk in text.utf8_chunks() {
+}
+
+impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Text<'a> {
+    fn from(text: &'a T) -> Self {
+        let bytes = text.as_ref();
+        Text { bytes, plain: all(bytes, is_plain) }
+    }
+}
+
+/// Whether lines that consist of `bytes` can all be shown as they are. One pass without a branch for each
+/// byte finds that out, and nearly every message is plain.
+pub fn are_plain(bytes: &[u8]) -> bool {
+    all(bytes, |byte| is_plain(byte) | (byte == b'\n'))
+}
+
+/// Writes `text` to `out`, escaped where it must be.
+pub fn write<'a>(out: &mut impl Write, text: impl Into<Text<'a>>) -> io::Result<()> {
+    let text = text.into();
+    if text.plain {
+        return out.write_all(text.bytes);
+    }
+    for chunk in text.bytes.utf8_chunks() {
         let valid = chunk.valid();
         let mut written = 0;
         for (at, character) in valid.char_indices().filter(|&(_, character)| must_escape(character)) {
@@ -33,20 +61,6 @@ pub fn write(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
         for byte in chunk.invalid() {
             write!(out, "\\x{byte:02x}")?;
         }
-    }
-    Ok(())
-}
-
-/// Writes `lines`, each with its line feed, to `out`, each as [`write()`] shows it.
-pub fn write_lines(out: &mut impl Write, lines: &[u8]) -> io::Result<()> {
-    if all(lines, |byte| is_plain(byte) | (byte == b'\n')) {
-        return out.write_all(lines);
-    }
-    let mut start = 0;
-    for end in memchr::memchr_iter(b'\n', lines) {
-        write(out, &lines[start..end])?;
-        out.write_all(b"\n")?;
-        start = end + 1;
     }
     Ok(())
 }
@@ -147,30 +161,15 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_shown_together_as_they_are_singly() {
-        for lines in
-            [&b""[..], b"\n", b"one\n\n\ttwo\n", "one\r\n\n\x07\nzwölf\n\u{2028}\n".as_bytes(), b"a\n\xff\n"]
-        {
-            let mut shown = Vec::new();
-            write_lines(&mut shown, lines).expect("a vector takes everything");
-            let singly: String = lines
-                .split_inclusive(|&byte| byte == b'\n')
-                .map(|line| show(&line[..line.len() - 1]) + "\n")
-                .collect();
-            assert_eq!(String::from_utf8(shown).expect("it is UTF-8"), singly);
-        }
-    }
-
-    #[test]
     fn a_control_character_is_found_at_every_place() {
         for length in 1..=3 * STEP {
             for at in 0..length {
                 let mut text = vec![b'x'; length];
                 text[at] = 7;
-                assert!(!all(&text, is_plain), "{at} of {length}");
+                assert!(!are_plain(&text), "{at} of {length}");
                 assert_eq!(show(&text).matches("\\x07").count(), 1);
             }
-            assert!(all(&vec![b'~'; length], is_plain));
+            assert!(are_plain(&vec![b'~'; length]));
         }
     }
 }

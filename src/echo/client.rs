@@ -17,8 +17,9 @@ use super::link::{Link, Woken};
 use super::readback::{Save, read_back};
 use super::screen::{self, After, Screen};
 use super::tally::Tally;
-use super::wire::{QUIT, Sender};
+use super::wire::{self, QUIT, Sender};
 use crate::fault::{self, Fault};
+use crate::safe::Text;
 
 /// The pause between two attempts to reach a server that is not up yet.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
@@ -105,6 +106,18 @@ impl Client {
         let progress = Progress::new(input);
         let lost = |error, out: &Sender<_>| gone(Some(error), out.messages());
         let unsent = loop {
+            if self.pace.is_zero() {
+                // The same as below, for many at once.
+                let mut sent = 0;
+                for message in wire::messages(input.plain_lines()) {
+                    screen.ask(screen::ASK_MESSAGE);
+                    screen.typed(Text::plain(message));
+                    screen.sending(Text::plain(message));
+                    out.send(message).map_err(|error| lost(error, &out))?;
+                    sent += message.len() + 1;
+                }
+                input.pass_lines(sent);
+            }
             let mut ready = input.is_ready();
             if !ready {
                 // Before there is a prompt: a server that is gone by now has nothing asked for it.

@@ -129,6 +129,22 @@ impl Input {
         }
     }
 
+    /// Lines that are there and need not be had singly, as [`Lines::plain_lines`] has them; none where a
+    /// terminal shows what is typed.
+    pub fn plain_lines(&mut self) -> &[u8] {
+        match &mut self.source {
+            Source::Lines { lines, shown_by_terminal: false } => lines.plain_lines(),
+            Source::Lines { .. } | Source::Editor { .. } => &[],
+        }
+    }
+
+    /// Passes over the first `bytes` of what [`plain_lines`](Self::plain_lines) gave.
+    pub fn pass_lines(&mut self, bytes: usize) {
+        if let Source::Lines { lines, .. } = &mut self.source {
+            lines.pass_lines(bytes);
+        }
+    }
+
     /// How many bytes of a file have been read.
     pub fn position(&self) -> u64 {
         match &self.source {

@@ -36,8 +36,8 @@ pub fn read_back(
         if !lines.is_ready() {
             screen.flush();
         }
-        let whole = lines.whole_lines();
-        if whole.is_empty() {
+        let together = lines.plain_lines();
+        if together.is_empty() {
             match lines.next() {
                 Ok(Next::Line(line) | Next::Tail(line)) => screen.log_line(line),
                 // Longer than anything that was sent: it is passed over, and the hash will tell.
@@ -46,7 +46,9 @@ pub fn read_back(
                 Err(error) => break Err(error),
             }
         } else {
-            screen.log_lines(whole);
+            screen.log_lines(together);
+            let shown = together.len();
+            lines.pass_lines(shown);
         }
         if lines.source().tally.bytes > 2 * sent.bytes + TOO_MUCH {
             break Ok(());

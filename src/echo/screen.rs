@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use crate::fault::Fault;
-use crate::safe;
+use crate::safe::{self, Text};
 
 /// The server's prompt for its port, where the command line leaves it out.
 pub const ASK_PORT: &str = "enter port to listen on: ";
@@ -76,7 +76,7 @@ impl<W: Write> Screen<W> {
         self.put(|out| writeln!(out, "server connected to client at address: {address}"));
     }
 
-    pub fn received(&mut self, message: &[u8]) {
+    pub fn received<'a>(&mut self, message: impl Into<Text<'a>>) {
         self.quoted(b"server received message: \"", message);
     }
 
@@ -94,7 +94,7 @@ impl<W: Write> Screen<W> {
     }
 
     /// What was read behind a prompt, where no terminal has shown it already.
-    pub fn typed(&mut self, text: &[u8]) {
+    pub fn typed<'a>(&mut self, text: impl Into<Text<'a>>) {
         self.whole_line(text);
     }
 
@@ -103,7 +103,7 @@ impl<W: Write> Screen<W> {
         self.put(|out| out.write_all(b"\n"));
     }
 
-    pub fn sending(&mut self, message: &[u8]) {
+    pub fn sending<'a>(&mut self, message: impl Into<Text<'a>>) {
         self.quoted(b"client sending message: \"", message);
     }
 
@@ -115,13 +115,13 @@ impl<W: Write> Screen<W> {
         self.put(|out| out.write_all(b"client received message log:\n"));
     }
 
-    pub fn log_line(&mut self, line: &[u8]) {
+    pub fn log_line<'a>(&mut self, line: impl Into<Text<'a>>) {
         self.whole_line(line);
     }
 
-    /// Lines of the log, each with its line feed.
+    /// Plain lines of the log, each with its line feed.
     pub fn log_lines(&mut self, lines: &[u8]) {
-        self.put(|out| safe::write_lines(out, lines));
+        self.put(|out| safe::write(out, Text::plain(lines)));
     }
 
     /// Writes out what has been shown so far.
@@ -142,14 +142,14 @@ impl<W: Write> Screen<W> {
         }
     }
 
-    fn whole_line(&mut self, text: &[u8]) {
+    fn whole_line<'a>(&mut self, text: impl Into<Text<'a>>) {
         self.put(|out| {
             safe::write(out, text)?;
             out.write_all(b"\n")
         });
     }
 
-    fn quoted(&mut self, phrase: &[u8], message: &[u8]) {
+    fn quoted<'a>(&mut self, phrase: &[u8], message: impl Into<Text<'a>>) {
         self.put(|out| {
             out.write_all(phrase)?;
             safe::write(out, message)?;

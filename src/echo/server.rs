@@ -13,8 +13,9 @@ use super::input::Input;
 use super::link::Link;
 use super::log::Log;
 use super::screen::{self, After, Screen};
-use super::wire::{LineEnd, Lines, Next, QUIT};
+use super::wire::{self, LineEnd, Lines, Next, QUIT};
 use crate::fault::{self, Fault};
+use crate::safe::Text;
 
 /// What a server is to do.
 #[derive(Debug)]
@@ -101,6 +102,17 @@ fn serve(
     loop {
         if !lines.is_ready() {
             screen.flush();
+        }
+        // The same as below, for many at once.
+        let mut kept = 0;
+        for message in wire::messages(lines.plain_lines()) {
+            log.append(message)?;
+            screen.received(Text::plain(message));
+            kept += message.len() + 1;
+        }
+        if kept > 0 {
+            lines.pass_lines(kept);
+            continue;
         }
         let after = After(log.messages());
         return Err(match lines.next() {

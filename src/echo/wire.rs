@@ -11,6 +11,7 @@
 use std::io::{self, Read, Write};
 
 use super::tally::Tally;
+use crate::safe;
 
 /// The message that ends a session. Nothing else does: `Quit`, ` quit` and `quit now` are messages.
 pub const QUIT: &[u8] = b"quit";
@@ -85,6 +86,17 @@ impl<W: Write> Sender<W> {
     }
 }
 
+/// The messages that `lines` are, each with its line feed, up to one that quits.
+pub fn messages(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    let message = move |end| {
+        let message = &lines[start..end];
+        start = end + 1;
+        message
+    };
+    memchr::memchr_iter(b'\n', lines).map(message).take_while(|message| *message != QUIT)
+}
+
 /// What ends a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineEnd {
@@ -119,6 +131,8 @@ pub struct Lines<R> {
     end: usize,
     /// `buffer[start..scanned]` holds no line feed.
     scanned: usize,
+    /// The lines up to here are not all plain text.
+    mixed: usize,
     /// What comes up to the next line feed belongs to a line that was too long.
     skipping: bool,
     ended: bool,
@@ -135,6 +149,7 @@ impl<R: Read> Lines<R> {
             start: 0,
             end: 0,
             scanned: 0,
+            mixed: 0,
             skipping: false,
             ended: false,
         }
@@ -185,18 +200,27 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The lines that are there, in one piece and each with its line feed, for one who does not need them
-    /// singly. Empty where there is none, or where each has to be looked at: it may be over the limit, or
-    /// its end have a carriage return.
-    pub fn whole_lines(&mut self) -> &[u8] {
-        let alike = self.line_end == LineEnd::Lf && self.unfinished() <= self.limit && !self.skipping;
-        if !alike || self.find_line_feed().is_none() {
+    /// The whole lines that are there, each with its line feed, if they are plain text throughout and none
+    /// can be over the limit: what comes in numbers is nearly always like that, and looked at together it
+    /// is cheap. Otherwise nothing, and the lines are to be had singly. What is taken of it is to be
+    /// [passed](Self::pass_lines).
+    pub fn plain_lines(&mut self) -> &[u8] {
+        let singly = self.skipping || self.start < self.mixed || self.unfinished() > self.limit;
+        if singly || self.find_line_feed().is_none() {
             return &[];
         }
-        let last = memchr::memrchr(b'\n', &self.buffer[self.start..self.end]).unwrap_or_default();
-        let whole = self.start..self.start + last + 1;
-        self.pass(whole.end);
-        &self.buffer[whole]
+        let unread = &self.buffer[self.start..self.end];
+        let lines = &unread[..=memchr::memrchr(b'\n', unread).unwrap_or_default()];
+        if !safe::are_plain(lines) {
+            self.mixed = self.start + lines.len();
+            return &[];
+        }
+        lines
+    }
+
+    /// Passes over the first `bytes` of what [`plain_lines`](Self::plain_lines) gave.
+    pub fn pass_lines(&mut self, bytes: usize) {
+        self.pass(self.start + bytes);
     }
 
     /// How many bytes have been read of a line whose end has not.
@@ -249,6 +273,7 @@ impl<R: Read> Lines<R> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.scanned -= self.start;
+        self.mixed = self.mixed.saturating_sub(self.start);
         self.start = 0;
         if self.end == self.buffer.len() {
             // Doubling, but never much beyond the longest line there may be.
@@ -294,20 +319,30 @@ mod tests {
     }
 
     fn lines(pieces: Vec<Vec<u8>>, line_end: LineEnd, limit: usize) -> Vec<Owned> {
-        lines_by(pieces, line_end, limit, |_| &[])
+        lines_by(pieces, line_end, limit, |_| Vec::new())
     }
 
-    /// The lines that `whole` gives, and the others singly.
+    /// The plain ones together where they can be had so, and the others singly.
+    fn lines_together(pieces: Vec<Vec<u8>>, line_end: LineEnd, limit: usize) -> Vec<Owned> {
+        lines_by(pieces, line_end, limit, |lines| {
+            let together = lines.plain_lines().to_vec();
+            assert!(together.iter().all(|byte| b"ab\n".contains(byte)), "{together:?}");
+            lines.pass_lines(together.len());
+            together
+        })
+    }
+
+    /// The lines that `together` gives, and the others singly.
     fn lines_by(
         pieces: Vec<Vec<u8>>,
         line_end: LineEnd,
         limit: usize,
-        whole: impl Fn(&mut Lines<Pieces>) -> &[u8],
+        together: impl Fn(&mut Lines<Pieces>) -> Vec<u8>,
     ) -> Vec<Owned> {
         let mut lines = Lines::new(Pieces(pieces), line_end, limit);
         let mut found = Vec::new();
         loop {
-            for line in whole(&mut lines).split_inclusive(|&byte| byte == b'\n') {
+            for line in together(&mut lines).split_inclusive(|&byte| byte == b'\n') {
                 found.push(Owned::Line(line.strip_suffix(b"\n").expect("it is whole").to_vec()));
             }
             found.push(match lines.next().unwrap() {
@@ -379,7 +414,7 @@ mod tests {
             }
             let meant = meant(&stream, line_end, limit);
             prop_assert_eq!(&lines(pieces.clone(), line_end, limit), &meant);
-            prop_assert_eq!(&lines_by(pieces, line_end, limit, Lines::whole_lines), &meant);
+            prop_assert_eq!(&lines_together(pieces, line_end, limit), &meant);
         }
 
         #[test]
