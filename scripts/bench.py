@@ -172,7 +172,7 @@ class Bench:
         each = {}
         for count in counts:
             # What takes a millisecond is measured more often than what takes seconds.
-            runs = max(self.options.runs, min(401, 4_000_000 // count))
+            runs = max(4 * self.options.runs, min(401, 40_000_000 // count))
             halves = {"half": self.messages(count // 2), "whole": self.messages(count)}
             times = self.in_turns({half: lambda script=script: self.echolog_session(script, apart=True)
                                    for half, script in halves.items()}, runs=runs)
