@@ -108,14 +108,13 @@ impl Client {
         let unsent = loop {
             if self.pace.is_zero() {
                 // The same as below, for many at once.
+                let lines = input.plain_lines();
                 let mut sent = 0;
-                for message in wire::messages(input.plain_lines()) {
-                    screen.ask(screen::ASK_MESSAGE);
-                    screen.typed(Text::plain(message));
-                    screen.sending(Text::plain(message));
-                    out.send(message).map_err(|error| lost(error, &out))?;
+                for message in wire::messages(lines) {
+                    screen.exchange(Text::plain(message));
                     sent += message.len() + 1;
                 }
+                out.send_lines(&lines[..sent]).map_err(|error| lost(error, &out))?;
                 input.pass_lines(sent);
             }
             let mut ready = input.is_ready();

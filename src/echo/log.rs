@@ -13,7 +13,11 @@ use crate::fault::Fault;
 /// The bytes of log kept in memory before it moves to a file.
 const IN_MEMORY: usize = 1024 * 1024;
 
-/// The bytes written to the file, and sent back, at once.
+/// The bytes of messages that are gathered before they are written to the file; more than that at once is
+/// not gathered, and so not copied.
+const BUFFER: usize = 64 * 1024;
+
+/// The bytes sent back at once.
 const CHUNK: usize = 256 * 1024;
 
 /// The log of one session.
@@ -28,7 +32,7 @@ pub struct Log {
 impl Log {
     /// An empty log that will take up to `limit` bytes, line ends included.
     pub fn new(limit: u64) -> Self {
-        let spool = BufWriter::with_capacity(CHUNK, SpooledTempFile::new(IN_MEMORY));
+        let spool = BufWriter::with_capacity(BUFFER, SpooledTempFile::new(IN_MEMORY));
         Log { spool, messages: 0, bytes: 0, limit }
     }
 
@@ -42,6 +46,19 @@ impl Log {
         self.spool.write_all(message).and_then(|()| self.spool.write_all(b"\n")).map_err(not_kept)?;
         self.bytes = bytes;
         self.messages += 1;
+        Ok(())
+    }
+
+    /// Whether `lines` can be appended without growing over the limit.
+    pub fn has_room(&self, lines: &[u8]) -> bool {
+        self.bytes + lines.len() as u64 <= self.limit
+    }
+
+    /// Appends messages, each with its line feed, for which there [is room](Self::has_room).
+    pub fn append_lines(&mut self, lines: &[u8]) -> Result<(), Fault> {
+        self.spool.write_all(lines).map_err(not_kept)?;
+        self.bytes += lines.len() as u64;
+        self.messages += memchr::memchr_iter(b'\n', lines).count() as u64;
         Ok(())
     }
 
@@ -112,6 +129,19 @@ mod tests {
             all.push(b'\n');
         }
         assert!(sent_back(log) == all);
+    }
+
+    #[test]
+    fn messages_are_kept_together_as_they_are_singly() {
+        let mut log = Log::new(100);
+        log.append(b"first").expect("there is room");
+        for (lines, room) in [(&[b'x'; 94][..], true), (&[b'x'; 95], false)] {
+            assert_eq!(log.has_room(lines), room, "{} bytes", lines.len());
+        }
+        log.append_lines(b"second\n\nfourth\n").expect("there is room");
+        log.append(b"last").expect("there is room");
+        assert_eq!((log.messages(), log.bytes), (5, 26));
+        assert_eq!(sent_back(log), b"first\nsecond\n\nfourth\nlast\n");
     }
 
     #[test]

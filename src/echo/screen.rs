@@ -24,6 +24,8 @@ pub const ASK_SERVER_PORT: &str = "enter server port: ";
 /// The client's prompt for a message.
 pub const ASK_MESSAGE: &str = "enter a message to send to server: ";
 
+const SENDING: &[u8] = b"client sending message: \"";
+
 /// The bytes written out at once.
 const CHUNK: usize = 128 * 1024;
 
@@ -104,7 +106,21 @@ impl<W: Write> Screen<W> {
     }
 
     pub fn sending<'a>(&mut self, message: impl Into<Text<'a>>) {
-        self.quoted(b"client sending message: \"", message);
+        self.quoted(SENDING, message);
+    }
+
+    /// All that is shown of a message that comes from a file: the prompt, what would have been typed, and
+    /// that it is being sent.
+    pub fn exchange<'a>(&mut self, message: impl Into<Text<'a>>) {
+        let message = message.into();
+        self.put(|out| {
+            out.write_all(ASK_MESSAGE.as_bytes())?;
+            safe::write(out, message)?;
+            out.write_all(b"\n")?;
+            out.write_all(SENDING)?;
+            safe::write(out, message)?;
+            out.write_all(b"\"\n")
+        });
     }
 
     pub fn quitting(&mut self) {
@@ -202,6 +218,19 @@ client received message log:
 This is my first message
 ";
         assert_eq!(String::from_utf8(shown).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_exchange_is_a_prompt_what_was_typed_and_what_is_sent() {
+        let mut shown = Vec::new();
+        let mut screen = Screen::new(&mut shown);
+        screen.ask(ASK_MESSAGE);
+        screen.typed(b"one\x07");
+        screen.sending(b"one\x07");
+        screen.exchange(b"one\x07");
+        screen.finish().expect("a vector takes everything");
+        let (singly, together) = shown.split_at(shown.len() / 2);
+        assert_eq!(String::from_utf8_lossy(singly), String::from_utf8_lossy(together));
     }
 
     #[test]

@@ -104,15 +104,18 @@ fn serve(
             screen.flush();
         }
         // The same as below, for many at once.
-        let mut kept = 0;
-        for message in wire::messages(lines.plain_lines()) {
-            log.append(message)?;
-            screen.received(Text::plain(message));
-            kept += message.len() + 1;
-        }
-        if kept > 0 {
-            lines.pass_lines(kept);
-            continue;
+        let together = lines.plain_lines();
+        if log.has_room(together) {
+            let mut kept = 0;
+            for message in wire::messages(together) {
+                screen.received(Text::plain(message));
+                kept += message.len() + 1;
+            }
+            if kept > 0 {
+                log.append_lines(&together[..kept])?;
+                lines.pass_lines(kept);
+                continue;
+            }
         }
         let after = After(log.messages());
         return Err(match lines.next() {

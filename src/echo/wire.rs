@@ -44,6 +44,12 @@ impl<W: Write> Sender<W> {
         self.put(b"\n")
     }
 
+    /// Sends plain messages, each with its line feed, at once.
+    pub fn send_lines(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.flush()?;
+        self.pass(lines)
+    }
+
     /// Sends everything that is pending.
     pub fn flush(&mut self) -> io::Result<()> {
         let mut pending = std::mem::take(&mut self.pending);
@@ -425,7 +431,9 @@ mod tests {
             let mut stream = Vec::new();
             let mut sender = Sender::new(&mut stream);
             for (number, message) in (1..).zip(&messages) {
-                sender.send(message).unwrap();
+                let line = [message, &b"\n"[..]].concat();
+                let alone = number % 2 == 0 || message.contains(&b'\r');
+                if alone { sender.send(message) } else { sender.send_lines(&line) }.unwrap();
                 prop_assert_eq!(sender.messages(), number);
             }
             sender.flush().unwrap();
