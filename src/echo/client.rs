@@ -202,8 +202,9 @@ impl Client {
             if left.is_zero() {
                 return Err(fault);
             }
-            // It can only be tried again (as curl --retry-connrefused does), and not without end or rest.
-            std::thread::sleep(BETWEEN_ATTEMPTS.min(left)); // a far port that opens tells nobody
+            // A server that comes up, or a name that becomes known, can only be found by trying again (as curl
+            // --retry-connrefused does), and not without end or rest.
+            std::thread::sleep(BETWEEN_ATTEMPTS.min(left)); // a port that opens far away tells nobody
         }
     }
 

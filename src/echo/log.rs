@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Read, Seek, Write};
 
 use tempfile::SpooledTempFile;
 
+use super::tally::messages_in;
 use crate::fault::Fault;
 
 /// The bytes of log kept in memory before it moves to a file.
@@ -58,7 +59,7 @@ impl Log {
     pub fn append_lines(&mut self, lines: &[u8]) -> Result<(), Fault> {
         self.spool.write_all(lines).map_err(not_kept)?;
         self.bytes += lines.len() as u64;
-        self.messages += memchr::memchr_iter(b'\n', lines).count() as u64;
+        self.messages += messages_in(lines);
         Ok(())
     }
 

@@ -6,6 +6,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use xxhash_rust::xxh3::Xxh3;
 
+/// The number of messages whose line feed is among `bytes` of a log.
+pub fn messages_in(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
 /// Messages and bytes counted, and a running hash of them as a log: each message with a line feed.
 #[derive(Clone)]
 pub struct Tally {
@@ -36,7 +41,7 @@ impl Tally {
     pub fn update(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
-        self.messages += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        self.messages += messages_in(bytes);
     }
 }
 

@@ -10,7 +10,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::tally::Tally;
+use super::tally::{Tally, messages_in};
 use crate::safe;
 
 /// The message that ends a session. Nothing else does: `Quit`, ` quit` and `quit now` are messages.
@@ -46,6 +46,10 @@ impl<W: Write> Sender<W> {
 
     /// Sends plain messages, each with its line feed, at once.
     pub fn send_lines(&mut self, lines: &[u8]) -> io::Result<()> {
+        if lines.is_empty() {
+            // What is pending may wait for more.
+            return Ok(());
+        }
         self.flush()?;
         self.pass(lines)
     }
@@ -67,7 +71,7 @@ impl<W: Write> Sender<W> {
 
     /// The number of messages so far.
     pub fn messages(&self) -> u64 {
-        self.sent.messages + memchr::memchr_iter(b'\n', &self.pending).count() as u64
+        self.sent.messages + messages_in(&self.pending)
     }
 
     /// The tally of all that was sent.
@@ -390,6 +394,20 @@ mod tests {
             lines(stream(), LineEnd::Lf, 9),
             [line(b"one\r"), line(b"two"), line(b"\r\r"), line(b"\r"), line(b"th\rree")]
         );
+    }
+
+    #[test]
+    fn single_messages_are_sent_in_large_pieces_and_in_order() {
+        let mut wire = Vec::new();
+        let mut sender = Sender::new(&mut wire);
+        for message in ["eins", "zwölf"] {
+            sender.send_lines(b"").expect("there is none");
+            sender.send(message.as_bytes()).expect("a vector takes everything");
+        }
+        assert!(sender.wire.is_empty());
+        sender.send_lines(b"three\n").expect("a vector takes everything");
+        sender.quit().expect("a vector takes everything");
+        assert_eq!(String::from_utf8_lossy(&wire), "eins\nzwölf\nthree\nquit\n");
     }
 
     #[test]
