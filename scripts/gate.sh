@@ -24,15 +24,30 @@ refuse "unfinished work is an issue, not a comment" "//.*$unfinished" src tests
 refuse "unfinished work is an issue, not a comment" "#.*$unfinished" scripts Makefile .ci
 refuse "left from debugging" '\b(dbg|todo|unimplemented)!' src tests
 refuse "waiting is for a thing, not for a time" '\bsleep_ms\b|\bthread::sleep\(' tests
-refuse "the pair does not know its harness" '\bharness\b' src/echo
-refuse "the harness drives programs; it never sees the pair's code" '\b(crate|super)::echo\b' src/harness
-refuse "server and client never see each other" '\b(super|echo)::client\b' src/echo/server.rs
-refuse "server and client never see each other" '\b(super|echo)::server\b' src/echo/client.rs
+refuse "server and client never see each other" '\b(super|pair)::client\b' src/pair/server.rs
+refuse "server and client never see each other" '\b(super|pair)::server\b' src/pair/client.rs
+
+# Imports go down only (src/README.md): what each part may import, besides itself.
+may_import() {
+    local part=$1 allowed=$2
+    local others
+    others=$(grep -rnHoE 'crate::[a-z_]+' "src/$part" "src/$part.rs" 2>/dev/null |
+        grep -vE "crate::(${part}${allowed:+|$allowed}|tools)$" || true)
+    [ -z "$others" ] || { echo "$others"; echo "gate: $part must not import this" >&2; found=1; }
+}
+may_import escape ''
+may_import error 'escape'
+may_import pair 'error|escape'
+may_import results ''
+may_import run 'error|escape'
+may_import proxy 'run|error|escape'
+may_import replay 'results|proxy|run|error|escape'
+may_import check 'results|proxy|run|error|escape'
 
 # Words for people come from few places; anything else returns them.
 while IFS= read -r file; do
     case $file in
-    src/cli.rs | src/cli/*.rs | src/harness/report.rs) ;;
+    src/cli/*.rs | src/report/*.rs) ;;
     *) refuse "only the command line and the report print" '^[[:space:]]*e?print(ln)?!' "$file" ;;
     esac
     case $(head -n 1 "$file") in

@@ -8,12 +8,13 @@ use std::time::Duration;
 use clap::Args;
 
 use super::replay::{jobs, some_seconds};
-use crate::fault::{Exit, Fault};
-use crate::harness::check::report::{Format, Points, Report};
-use crate::harness::check::{self, Check, PROFILE, Requirement, Submission};
-use crate::harness::program::Limits;
-use crate::harness::replay::Shard;
-use crate::harness::stage;
+use crate::check::{self, Check, Requirement, Submission};
+use crate::error::{Exit, Fault};
+use crate::replay::Shard;
+use crate::report::check::{Format, Points, Report};
+use crate::run::clock;
+use crate::run::command::PROFILE;
+use crate::run::program::Limits;
 
 const HELP: &str = "\
 A submission is a directory with a file echolog.toml:
@@ -136,12 +137,12 @@ impl CheckArgs {
         if format == Format::Gradescope && check.submissions.len() > 1 {
             return Err(Fault::usage("a results.json is for one submission").into());
         }
-        stage::stop_on_signals()?;
+        clock::stop_on_signals()?;
         let mut report = Report::new(&check, format, points, again, output.as_deref())?;
         let run = check.run(&mut |event| report.tell(event));
         let count = report.finish()?;
         run?;
-        if stage::stopped() {
+        if clock::stopped() {
             return Err(Fault::new("stopped before the end").into());
         }
         Ok(match (count.passed + count.failed, count.failed + count.unplayable) {

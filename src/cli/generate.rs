@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use roff::{Roff, roman};
 
-use crate::fault::Fault;
+use crate::error::Fault;
 
 #[derive(Debug, Args)]
 pub struct GenerateArgs {

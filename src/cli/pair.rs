@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::echo::{Client, Ports, Server};
+use crate::pair::{Client, Ports, Server};
 
 const SERVER_EXAMPLES: &str = "\
 Examples:
@@ -72,7 +72,7 @@ pub struct ClientArgs {
     host: Option<String>,
 
     /// Server's port, 1 to 65535; asked for when left out
-    #[arg(value_parser = crate::echo::parse_port)]
+    #[arg(value_parser = crate::pair::parse_port)]
     port: Option<u16>,
 
     /// Send the lines of this file as messages; - is standard input

@@ -8,15 +8,15 @@ use std::time::Duration;
 use clap::Args;
 
 use super::pair::seconds;
-use crate::fault::{Exit, Fault};
-use crate::harness::fixture::Asked;
-use crate::harness::program::Limits;
-use crate::harness::record;
-use crate::harness::relay::Wire;
-use crate::harness::replay::{Programs, Replay, Shard, WireChoice, random_seed};
-use crate::harness::report::{self, Format, Report};
-use crate::harness::session::Drive;
-use crate::harness::stage;
+use crate::error::{Exit, Fault};
+use crate::proxy::relay::Wire;
+use crate::replay::fixture::Asked;
+use crate::replay::record;
+use crate::replay::session::Drive;
+use crate::replay::{Programs, Replay, Shard, WireChoice, random_seed};
+use crate::report::replay::{self as report, Format, Report};
+use crate::run::clock;
+use crate::run::program::Limits;
 
 const HELP: &str = "\
 A fixture is a directory with three plain files:
@@ -161,7 +161,7 @@ impl RecordArgs {
     pub fn run(self) -> anyhow::Result<Exit> {
         let RecordArgs { dir, force } = self;
         record::check(&dir, force)?;
-        stage::stop_on_signals()?;
+        clock::stop_on_signals()?;
         report::recording(&dir);
         let recording = record::record(&env::current_exe()?)?;
         recording.write(&dir, force)?;
@@ -204,7 +204,7 @@ impl ReplayArgs {
             report::list(&plan, self.format)?;
             return Ok(Exit::Done);
         }
-        stage::stop_on_signals()?;
+        clock::stop_on_signals()?;
         self.play()
     }
 

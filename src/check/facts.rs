@@ -1,0 +1,306 @@
+//! Looking for facts on a screen.
+//!
+//! Nobody's wording is known here. A screen is a row of words: letters and digits, lower-cased, with
+//! quotes, punctuation, colours and line ends gone. A fact (a message, an address, a port) is there or
+//! it is not; a prompt that shares its line with output, or the way a message is quoted, does not
+//! matter. A character that came out damaged is no letter, so a damaged message is not found.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+
+use crate::escape;
+
+/// What a screen (or a message) says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words(Vec<String>);
+
+impl Words {
+    /// The words of `text`. Bytes that are not UTF-8 separate words, as punctuation does.
+    pub fn of(text: &[u8]) -> Self {
+        let plain = without_escapes(text);
+        let text = String::from_utf8_lossy(&plain);
+        Words(
+            text.split(|character: char| !character.is_alphanumeric())
+                .filter(|word| !word.is_empty())
+                .map(str::to_lowercase)
+                .collect(),
+        )
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first place at or after word number `from` where `message` stands, word for word.
+    pub fn find(&self, message: &Words, from: usize) -> Option<Range<usize>> {
+        if message.is_empty() || from > self.0.len() {
+            return None;
+        }
+        let at = self.0[from..].windows(message.0.len()).position(|window| window == message.0)?;
+        Some(from + at..from + at + message.0.len())
+    }
+
+    /// Where each of `messages` stands, one after the other; or which of them is the first missing.
+    pub fn find_all(&self, messages: &[Words]) -> Result<Vec<Range<usize>>, usize> {
+        let mut from = 0;
+        let mut places = Vec::with_capacity(messages.len());
+        for (index, message) in messages.iter().enumerate() {
+            let place = self.find(message, from).ok_or(index)?;
+            from = place.end;
+            places.push(place);
+        }
+        Ok(places)
+    }
+
+    /// Whether there are words in `range`.
+    pub fn speaks_between(&self, range: Range<usize>) -> bool {
+        range.start < range.end && range.end <= self.0.len()
+    }
+
+    /// The words without those that `message` is made of, and without numbers: what a program says of
+    /// its own.
+    pub fn own_words<'a>(&'a self, messages: &[Words]) -> HashSet<&'a str> {
+        let foreign: HashSet<&String> = messages.iter().flat_map(|message| &message.0).collect();
+        self.0
+            .iter()
+            .filter(|word| !foreign.contains(word) && word.chars().any(char::is_alphabetic))
+            .map(String::as_str)
+            .collect()
+    }
+}
+
+/// `text` cut at white space, with numbers made equal and `message` put aside: for telling what a
+/// program says again and again (its prompt) from what it says once. Signs count here, since a prompt
+/// may be nothing but `>`.
+pub fn pieces(text: &[u8], message: &str) -> Vec<String> {
+    let text = String::from_utf8_lossy(&without_escapes(text)).into_owned();
+    let text = if message.is_empty() { text } else { text.replace(message, "@") };
+    text.split_whitespace()
+        .map(|piece| {
+            let mut same = String::new();
+            for character in piece.chars() {
+                match character {
+                    '0'..='9' if same.ends_with('#') => {}
+                    '0'..='9' => same.push('#'),
+                    other => same.push(other),
+                }
+            }
+            same
+        })
+        .collect()
+}
+
+/// How many pieces at the end of `one` are also at the end of `other`.
+pub fn common_end(one: &[String], other: &[String]) -> usize {
+    one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count()
+}
+
+/// Every IP address that `text` shows. A v4-mapped address counts as the IPv4 address in it.
+pub fn addresses(text: &[u8]) -> Vec<IpAddr> {
+    let text = String::from_utf8_lossy(&without_escapes(text)).into_owned();
+    let mut found: Vec<IpAddr> = Vec::new();
+    for piece in
+        text.split(|character: char| character.is_whitespace() || "\"'`()<>,;=|«»".contains(character))
+    {
+        let bare = piece.trim_matches(|character: char| !character.is_ascii_hexdigit() && character != ':');
+        let bare = bare.strip_suffix(':').filter(|rest| !rest.ends_with(':')).unwrap_or(bare);
+        let whole = piece.parse::<SocketAddr>().map(|address| address.ip());
+        let name = bare.split('%').next().unwrap_or(bare);
+        if let Ok(address) = whole.or_else(|_| name.parse::<IpAddr>()) {
+            found.push(address.to_canonical());
+        }
+    }
+    for piece in text.split(|character: char| !character.is_ascii_digit() && character != '.') {
+        if let Ok(address) = piece.trim_matches('.').parse::<Ipv4Addr>() {
+            found.push(address.into());
+        }
+    }
+    let mut seen = HashSet::new();
+    found.retain(|address| seen.insert(*address));
+    found
+}
+
+/// Every number that `text` shows outside of addresses and longer words.
+pub fn numbers(text: &[u8]) -> Vec<u64> {
+    let text = String::from_utf8_lossy(&without_escapes(text)).into_owned();
+    text.split(|character: char| !character.is_alphanumeric() && character != '.')
+        .map(|piece| piece.trim_matches('.'))
+        .filter_map(|piece| piece.parse().ok())
+        .collect()
+}
+
+/// What a program that does not catch its errors leaves on the screen: the line that says so.
+pub fn stack_trace(text: &[u8]) -> Option<String> {
+    const SIGNS: [&str; 9] = [
+        "Traceback (most recent call last)",
+        "Exception in thread \"",
+        "' panicked at ",
+        "goroutine 1 [",
+        "Unhandled exception",
+        "UnhandledPromiseRejection",
+        "throw er; // Unhandled",
+        "terminate called after throwing",
+        "*** stack smashing detected",
+    ];
+    let text = String::from_utf8_lossy(&without_escapes(text)).into_owned();
+    if !SIGNS.iter().any(|sign| text.contains(sign)) {
+        return None;
+    }
+    // Python says last what it was, the others first.
+    let lines = || text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let line = match text.find(SIGNS[0]) {
+        Some(at) => text[at..]
+            .lines()
+            .skip(1)
+            .find(|line| !line.is_empty() && !line.starts_with(char::is_whitespace))
+            .map(str::trim_end),
+        None => lines().find(|line| SIGNS.iter().any(|sign| line.contains(sign))),
+    };
+    Some(escape::show(line.unwrap_or("a stack trace").as_bytes()))
+}
+
+/// Whether there is a list of calls in `text`, as a caught and printed exception leaves it: lines that
+/// begin with blanks and `at`, and name a place in parentheses.
+pub fn is_traced(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&without_escapes(text)).into_owned();
+    text.lines().any(|line| {
+        let call = line.trim_start();
+        line.len() > call.len()
+            && call.starts_with("at ")
+            && call.trim_end().ends_with(')')
+            && call.contains(':')
+    })
+}
+
+/// `text` without terminal escapes (colours, titles) and carriage returns.
+pub fn without_escapes(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match (byte, after) {
+            (0x1b, [b'[', sequence @ ..]) => {
+                let end = sequence.iter().position(|byte| (0x40..=0x7e).contains(byte));
+                rest = end.map_or(&[], |end| &sequence[end + 1..]);
+            }
+            (0x1b, [b']', sequence @ ..]) => {
+                let end = sequence.iter().position(|byte| matches!(byte, 0x07 | 0x1b | b'\n'));
+                rest = end.map_or(&[], |end| &sequence[end + 1..]);
+            }
+            (0x1b, [_, sequence @ ..]) => rest = sequence,
+            (b'\r', _) => {}
+            _ => plain.push(*byte),
+        }
+    }
+    plain
+}
+
+/// The end of what `text` shows, on one line and safe to print: at most `most` characters.
+pub fn tail(text: &[u8], most: usize) -> String {
+    let plain = without_escapes(text);
+    let lines: Vec<String> = plain
+        .split(|&byte| byte == b'\n')
+        .map(|line| escape::show(line).trim().to_string())
+        .filter(|line| !line.is_empty())
+        .collect();
+    let shown = lines.join(" | ");
+    let length = shown.chars().count();
+    if length <= most {
+        return shown;
+    }
+    format!("…{}", shown.chars().skip(length - most + 1).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Words {
+        Words::of(text.as_bytes())
+    }
+
+    #[test]
+    fn a_message_is_found_however_it_is_quoted_and_whatever_shares_its_line() {
+        let message = words("Mogu tanebi");
+        for screen in [
+            "got: mogu tanebi",
+            "Received \"MOGU TANEBI\"\r\n",
+            "message? server received b'Mogu tanebi\\n'",
+            "\x1b[32mMogu\x1b[0m tanebi",
+            "1. «Mogu, tanebi»",
+        ] {
+            assert!(words(screen).find(&message, 0).is_some(), "{screen}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_damaged_split_or_run_together_is_not_found() {
+        let message = words("mogu tänebi");
+        for screen in [
+            "mogu tnebi",
+            "mogu t\u{fffd}\u{fffd}nebi",
+            "mogu\ngot: tänebi",
+            "xmogu tänebi",
+            "mogu tänebix",
+            "",
+        ] {
+            assert_eq!(words(screen).find(&message, 0), None, "{screen}");
+        }
+        assert_eq!(Words::of(b"mogu t\xc3 \xa4nebi").find(&message, 0), None);
+    }
+
+    #[test]
+    fn messages_must_stand_in_their_order() {
+        let messages = [words("one"), words("two"), words("three")];
+        assert_eq!(words("one, two, three").find_all(&messages), Ok(vec![0..1, 1..2, 2..3]));
+        assert_eq!(words("one three two").find_all(&messages), Err(2));
+        assert_eq!(words("two three").find_all(&messages), Err(0));
+        assert_eq!(words("onetwothree").find_all(&messages), Err(0));
+    }
+
+    #[test]
+    fn addresses_are_read_out_of_any_wording() {
+        let all = |text: &str| addresses(text.as_bytes()).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(all("listening on 127.0.0.1:8080."), ["127.0.0.1"]);
+        assert_eq!(all("('192.0.2.7', 5000)"), ["192.0.2.7"]);
+        assert_eq!(all("address: ::1, port 5"), ["::1"]);
+        assert_eq!(all("[fe80::1%eth0]:80"), ["fe80::1"]);
+        assert_eq!(all("from ::ffff:10.0.0.7"), ["10.0.0.7"]);
+        assert_eq!(all("at fd00::2: waiting"), ["fd00::2"]);
+        assert_eq!(all("version 1.2.3, port 10017, added bad cafe"), Vec::<String>::new());
+        assert_eq!(all("127.0.0.1271"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn numbers_are_whole_and_stand_outside_of_addresses() {
+        assert_eq!(numbers(b"127.0.0.1:10017, port 10018. x10019 1.5"), [10017, 10018]);
+    }
+
+    #[test]
+    fn the_line_that_says_what_went_wrong_is_taken_out_of_a_stack_trace() {
+        let python = b"Traceback (most recent call last):\r\n  File \"x\", line 1\r\n    f()\r\nOSError: [Errno 98] in use\r\n";
+        assert_eq!(stack_trace(python).as_deref(), Some("OSError: [Errno 98] in use"));
+        let java = b"Exception in thread \"main\" java.net.BindException: in use\n\tat Server.main\n";
+        assert_eq!(
+            stack_trace(java).as_deref(),
+            Some("Exception in thread \"main\" java.net.BindException: in use")
+        );
+        assert_eq!(stack_trace(b"error: the exception was caught"), None);
+    }
+
+    #[test]
+    fn a_prompt_is_what_stands_at_the_end_every_time() {
+        let first = pieces(b"Connected to 127.0.0.5\r\nmessage 1> ", "");
+        let second = pieces(b"sent: mogu\r\nmessage 12> ", "mogu");
+        assert_eq!(second, ["sent:", "@", "message", "#>"]);
+        assert_eq!(common_end(&first, &second), 2);
+    }
+
+    #[test]
+    fn the_tail_of_a_screen_is_one_safe_line() {
+        assert_eq!(tail(b"one\r\n\r\ntwo \x07\r\n", 99), "one | two \\x07");
+        assert_eq!(tail(b"abcdefgh", 4), "…fgh");
+    }
+}

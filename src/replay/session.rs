@@ -1,0 +1,901 @@
+//! One session: one pair of programs, one wire, one drive, played to its end.
+//!
+//! Nothing here judges what the programs do, and nothing they have to do is waited for by a guess: the
+//! server is ready when it says so or the kernel says that it listens; a message is typed when the kernel
+//! says that the client waits for its terminal and the server's screen shows the message before. Only
+//! what a program may leave out is given a time: its banner ([`BANNER`]), its echo ([`ECHO`]).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use memchr::memmem;
+
+use crate::escape;
+use crate::proxy::relay::{Relay, Rest, Tape, Wire};
+use crate::run::clock::{Clock, Waited, stopped};
+use crate::run::command::{Placeholder, Ready, Spec, Template, Values};
+use crate::run::port::Port;
+use crate::run::program::{Errors, Input, Limits, Output, Program, Run, Streams, Watcher};
+use crate::run::sockets::{self, Sockets};
+use crate::run::spawn::executable;
+
+/// The longest line that a terminal takes in whole, without its newline (termios(3): 4,096 with it).
+pub const TYPED_LINE: usize = 4095;
+
+/// How the client is fed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Drive {
+    /// From a file that it is told of, in place of `{script}`.
+    Script,
+    /// Through its standard input, a pipe.
+    Pipe,
+    /// At a pseudo-terminal, in lockstep: the next message is typed when the server has shown the last
+    /// one and the client waits for input again.
+    Terminal,
+}
+
+impl Drive {
+    /// All of them.
+    pub const ALL: [Drive; 3] = [Drive::Script, Drive::Pipe, Drive::Terminal];
+
+    /// Why this drive cannot feed `messages` (a whole messages file) to `client`, if it cannot.
+    pub fn cannot_carry(self, messages: &[u8], client: &Spec) -> Option<String> {
+        let asks_for_script = client.command.mentions(Placeholder::Script);
+        match self {
+            Drive::Script if !asks_for_script => {
+                return Some("the client's command has no {script}".to_owned());
+            }
+            Drive::Script => return None,
+            _ if asks_for_script => {
+                return Some("the client's command takes its messages from {script}".to_owned());
+            }
+            Drive::Pipe => return None,
+            Drive::Terminal => {}
+        }
+        lines(messages).enumerate().find_map(|(at, line)| {
+            let number = at + 1;
+            if line.len() > TYPED_LINE {
+                Some(format!("line {number} has {} bytes; a terminal takes {TYPED_LINE}", line.len()))
+            } else if escape::show(line).as_bytes() != line {
+                Some(format!(
+                    "line {number} has bytes that a terminal acts on, or that are not shown as typed"
+                ))
+            } else {
+                None
+            }
+        })
+    }
+}
+
+impl fmt::Display for Drive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Drive::Script => "script",
+            Drive::Pipe => "pipe",
+            Drive::Terminal => "terminal",
+        })
+    }
+}
+
+impl FromStr for Drive {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Drive> {
+        Drive::ALL
+            .into_iter()
+            .find(|drive| drive.to_string() == text)
+            .ok_or_else(|| anyhow!("not a drive: {text}"))
+    }
+}
+
+/// The lines of a messages file: they end at `\n`, a `\r` before it belongs to the line end, and the last
+/// one may lack its end.
+pub fn lines(messages: &[u8]) -> impl Iterator<Item = &[u8]> {
+    messages.split_inclusive(|&byte| byte == b'\n').map(|line| match line.strip_suffix(b"\n") {
+        Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
+        None => line,
+    })
+}
+
+/// The two programs under test.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The server.
+    pub server: Spec,
+    /// The client.
+    pub client: Spec,
+    /// Where the server's standard error goes.
+    pub server_errors: Errors,
+    /// Where the client's standard error goes when its output goes to a terminal; else it is kept apart.
+    /// Some languages (Python) write the question there when they ask at a terminal, so of a program
+    /// that is not known better a screen is complete only with both.
+    pub client_errors: Errors,
+    /// The port, for a server that insists on one; else a free one is chosen for each session.
+    pub port: Option<u16>,
+}
+
+impl Pair {
+    /// echolog's own pair: the executable at `echolog`, twice, called as `drive` needs it.
+    pub fn own(echolog: &Path, drive: Drive) -> anyhow::Result<Pair> {
+        let spec = |arguments: &[&str], ready| {
+            anyhow::Ok(Spec {
+                command: Template::call(echolog, arguments)?,
+                answers: Vec::new(),
+                dir: None,
+                env: Vec::new(),
+                ready,
+            })
+        };
+        let client: &[&str] = match drive {
+            Drive::Script => &["client", "{host}", "{port}", "--script", "{script}"],
+            Drive::Pipe | Drive::Terminal => &["client", "{host}", "{port}"],
+        };
+        Ok(Pair {
+            server: spec(&["server", "{port}"], Ready::Line("server is using port: ".to_owned()))?,
+            client: spec(client, Ready::Listening)?,
+            server_errors: Errors::Apart,
+            client_errors: Errors::Apart,
+            port: None,
+        })
+    }
+}
+
+/// What is to be played.
+#[derive(Clone, Debug)]
+pub struct Session<'a> {
+    /// The programs.
+    pub pair: &'a Pair,
+    /// The messages file's path, for `{script}`.
+    pub script: &'a Path,
+    /// Its contents.
+    pub messages: &'a [u8],
+    /// How the client is fed.
+    pub drive: Drive,
+    /// What lies between the programs.
+    pub wire: Wire,
+    /// What each program may use.
+    pub limits: &'a Limits,
+}
+
+/// Whether the server became ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It did, this long after the start of the session.
+    Ready(Duration),
+    /// It ended first. No client was started.
+    Died,
+    /// It ran on until time was up without listening. No client was started.
+    NeverListened,
+}
+
+/// Where the lockstep of the terminal drive came to a stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// The client did not wait for input (again) before this message could be typed, counted from 0.
+    NotAsked(usize),
+    /// The server did not show this message, counted from 0.
+    NotShown(usize),
+}
+
+/// The true values of what goldens write as placeholders.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The addresses of this machine, any of which the server may show as its own.
+    pub server_addresses: Vec<IpAddr>,
+    /// The server's port.
+    pub port: u16,
+    /// The port that the client was told: the server's, or the relay's.
+    pub client_port: u16,
+    /// The address that the server sees the client come from.
+    pub client_address: IpAddr,
+}
+
+/// What came of a session. Judging it is someone else's work.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The server's part.
+    pub server: Run,
+    /// The client's part, where it came to that.
+    pub client: Option<Run>,
+    /// Whether the server became ready.
+    pub readiness: Readiness,
+    /// Where the terminal drive's lockstep came to a stand, if it did.
+    pub stall: Option<Stall>,
+    /// The true values of the placeholders.
+    pub places: Places,
+    /// What the relay received; `None` on the direct wire.
+    pub tape: Option<Tape>,
+    /// How long all of it took.
+    pub took: Duration,
+    /// Whether the harness was told to stop (Ctrl-C) before the session was over.
+    pub stopped: bool,
+}
+
+/// Plays one session to its end. When it returns, nothing of it is left running.
+///
+/// An error means that it could not be played: a usage fault when a command does not exist or cannot be
+/// executed; otherwise that this machine had no port, terminal or process to give. What the programs do
+/// is never an error here.
+pub fn play(session: &Session) -> anyhow::Result<Outcome> {
+    let Session { pair, limits, .. } = session;
+    let port = match pair.port {
+        None => Port::free()?,
+        Some(number) => Port::fixed(number)?,
+    };
+    let mut values = Values {
+        host: Some(Ipv4Addr::LOCALHOST.to_string()),
+        port: Some(port.number()),
+        script: Some(std::path::absolute(session.script)?),
+    };
+    // A client that cannot be executed is found out before a server is bothered.
+    executable(&pair.client.command.fill(&values)[0], pair.client.dir.as_deref())?;
+    let clock = Clock::start();
+    let until = limits.time;
+
+    let server_streams = Streams { errors: pair.server_errors, ..Streams::TERMINAL };
+    let server = Program::start(&pair.server, &values, server_streams, limits, &clock)?;
+    let mut outcome = Played {
+        readiness: await_ready(&server, &pair.server, &values, port.number(), until, &clock)?,
+        ..Played::default()
+    };
+    let address = match outcome.readiness {
+        Readiness::Ready(_) => listening_address(port.number())?,
+        Readiness::Died | Readiness::NeverListened => {
+            server.time_up();
+            let ports = (port.number(), port.number());
+            return Ok(outcome.over(&clock, server, None, ports, Ipv4Addr::LOCALHOST.into()));
+        }
+    };
+
+    let watched = Arc::new(Watched::default());
+    let _ = watched.server.set(server.watcher());
+    let relay = match session.wire {
+        Wire::Direct => None,
+        wire => {
+            let from = relayed_from(port.number());
+            let client_rest: Rest = {
+                let watched = Arc::clone(&watched);
+                Arc::new(move || watched.client_rests())
+            };
+            let server_rest: Rest = {
+                let watched = Arc::clone(&watched);
+                Arc::new(move || rests(watched.server.get()?, false))
+            };
+            Some(Relay::start(wire, address, from, client_rest, server_rest, &clock)?)
+        }
+    };
+    let (reached, client_address) = match &relay {
+        Some(relay) => (relay.address(), IpAddr::V4(relayed_from(port.number()))),
+        // To an address of its own, a machine connects from the same one.
+        None => (address, address.ip()),
+    };
+    values.host = Some(reached.ip().to_string());
+    values.port = Some(reached.port());
+
+    let client = Program::start(&pair.client, &values, client_streams(session), limits, &clock)?;
+    let _ = watched.client.set(client.watcher());
+    let feed = Feed { session, values: &values, client: &client, server: &server, clock: &clock, until };
+    watched.more_to_type.store(session.drive == Drive::Terminal, Ordering::SeqCst);
+    outcome.stall = feed.run();
+    watched.more_to_type.store(false, Ordering::SeqCst);
+    let over = || (client.ending().is_some() && server.ending().is_some()).then_some(());
+    match clock.wait(until, over) {
+        Waited::Seen(()) => relay.iter().for_each(Relay::settle),
+        Waited::TimeUp => {
+            server.time_up();
+            client.time_up();
+        }
+        Waited::Stopped => {}
+    }
+    outcome.tape = relay.map(Relay::finish);
+    let ports = (port.number(), reached.port());
+    Ok(outcome.over(&clock, server, Some(client), ports, client_address))
+}
+
+/// Where a relay's connections come from: another address than any that the machine has been given, and
+/// not the same in every session.
+fn relayed_from(port: u16) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, u8::try_from(2 + port % 250).unwrap_or(2))
+}
+
+/// Where to connect to what listens on `port`.
+fn listening_address(port: u16) -> anyhow::Result<SocketAddr> {
+    let listening = Sockets::open()?.listening(port)?;
+    let ip = listening.map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip());
+    let ip = if ip.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { ip };
+    Ok(SocketAddr::new(ip, port))
+}
+
+fn client_streams(session: &Session) -> Streams {
+    let (input, output, errors) = match session.drive {
+        Drive::Script if session.pair.client.answers.is_empty() => {
+            (Input::Nothing, Output::Pipe, Errors::Apart)
+        }
+        Drive::Script | Drive::Pipe => (Input::Pipe, Output::Pipe, Errors::Apart),
+        Drive::Terminal => (Input::Terminal, Output::Terminal, session.pair.client_errors),
+    };
+    Streams { input, output, errors }
+}
+
+/// Types the server's answers and waits until it is ready.
+fn await_ready(
+    server: &Program,
+    spec: &Spec,
+    values: &Values,
+    port: u16,
+    until: Duration,
+    clock: &Clock,
+) -> anyhow::Result<Readiness> {
+    if type_answers(server, spec, values, until).is_err() {
+        return Ok(if server.ending().is_some() { Readiness::Died } else { Readiness::NeverListened });
+    }
+    let sockets = Sockets::open()?;
+    // Its end, if it has come before it was ready.
+    let died = || server.ending().map(|_| Readiness::Died);
+    let mut line = 0;
+    let ready = match &spec.ready {
+        Ready::Line(begin) => clock.wait(until, || {
+            let died = died();
+            let seen = server.view(|seen| {
+                let new = &seen.screen()[line..];
+                let whole = new.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+                let mut whole = whole.inspect(|text| line += text.len());
+                whole.any(|line| line.starts_with(begin.as_bytes()))
+            });
+            if seen { Some(Ok(Readiness::Ready(clock.now()))) } else { died.map(Ok) }
+        }),
+        Ready::Listening => {
+            let listens = clock.watch(until, || {
+                let died = died();
+                match sockets.listening(port) {
+                    Ok(Some(_)) => Some(Ok(Readiness::Ready(clock.now()))),
+                    Ok(None) => died.map(Ok),
+                    Err(error) => Some(Err(error)),
+                }
+            });
+            await_banner(server, clock);
+            listens
+        }
+    };
+    ready.seen().unwrap_or(Ok(Readiness::NeverListened))
+}
+
+/// Waits until a server that listens has shown what it shows before a client comes: until it did not run
+/// for a moment ([`RESTED`]), as in accept(2). One that never rests is waited for no longer than [`BANNER`].
+fn await_banner(server: &Program, clock: &Clock) {
+    let watcher = server.watcher();
+    let mut resting = None;
+    let _ = clock.watch(clock.now() + BANNER, || {
+        let (now, turns) = (clock.now(), rests(&watcher, false));
+        match (turns, resting) {
+            (Some(turns), Some((since, before))) if turns == before => (now >= since + RESTED).then_some(()),
+            _ => {
+                resting = turns.map(|turns| (now, turns));
+                None
+            }
+        }
+    });
+}
+
+/// For how long a server that listens must not have run to have shown its banner; the kernel's own
+/// threads need some of it to bring what was written.
+const RESTED: Duration = Duration::from_millis(5);
+
+/// How long the banner of a server is waited for that never rests.
+const BANNER: Duration = Duration::from_secs(1);
+
+/// Types the answers of `spec` at `program`, each when it waits for its terminal. An error when it did
+/// not ask for them all, in time or before it ended.
+fn type_answers(program: &Program, spec: &Spec, values: &Values, until: Duration) -> Result<(), ()> {
+    for answer in &spec.answers {
+        if program.wait_at_terminal(until) != Waited::Seen(true) {
+            return Err(());
+        }
+        type_line(program, &answer.fill(values).remove(0).into_encoded_bytes(), until);
+    }
+    Ok(())
+}
+
+/// Types `line` at `program`, and waits until its terminal has shown it, so that what is typed next comes
+/// behind it on the screen.
+fn type_line(program: &Program, line: &[u8], until: Duration) {
+    let shown = program.view(|seen| seen.screen().len());
+    let line = [line, b"\n"].concat();
+    let echoes = program.echoes();
+    program.type_bytes(&line);
+    if !echoes {
+        return;
+    }
+    let mut echo = Search { texts: vec![&line], from: shown };
+    let until = until.min(program.clock().now() + ECHO);
+    let _ = program.wait_for(until, |seen| echo.finds_in(seen.screen()).then_some(()));
+}
+
+/// A search for any of some texts on a screen that grows, in which no byte is looked at twice.
+struct Search<'a> {
+    texts: Vec<&'a [u8]>,
+    /// Where on the screen it goes on.
+    from: usize,
+}
+
+impl Search<'_> {
+    fn finds_in(&mut self, screen: &[u8]) -> bool {
+        let new = &screen[self.from..];
+        let found = !new.is_empty() && self.texts.iter().any(|text| memmem::find(new, text).is_some());
+        // A text may have come in part.
+        let longest = self.texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        self.from = self.from.max(screen.len().saturating_sub(longest.saturating_sub(1)));
+        found
+    }
+}
+
+/// How long the echo of a typed line is waited for: a program may turn it off at this very moment.
+const ECHO: Duration = Duration::from_secs(1);
+
+/// What the relay is told of the two programs.
+#[derive(Debug, Default)]
+struct Watched {
+    client: OnceLock<Watcher>,
+    server: OnceLock<Watcher>,
+    /// Whether more is going to be typed at the client when it next waits for its terminal.
+    more_to_type: AtomicBool,
+}
+
+impl Watched {
+    fn client_rests(&self) -> Option<u64> {
+        rests(self.client.get()?, self.more_to_type.load(Ordering::SeqCst))
+    }
+}
+
+/// The rest of a sender, as [`Rest`] has it.
+fn rests(program: &Watcher, more_to_type: bool) -> Option<u64> {
+    let Some(activity) = program.activity() else { return Some(u64::MAX) };
+    let may_go_on = activity.running || !program.took_all() || (activity.at_terminal && more_to_type);
+    (!may_go_on).then_some(activity.turns)
+}
+
+/// Feeds the client.
+struct Feed<'a> {
+    session: &'a Session<'a>,
+    values: &'a Values,
+    client: &'a Program,
+    server: &'a Program,
+    clock: &'a Clock,
+    until: Duration,
+}
+
+impl Feed<'_> {
+    fn run(&self) -> Option<Stall> {
+        let spec = &self.session.pair.client;
+        match self.session.drive {
+            Drive::Script | Drive::Pipe => {
+                for answer in &spec.answers {
+                    self.client.type_bytes(&answer.fill(self.values).remove(0).into_encoded_bytes());
+                    self.client.type_bytes(b"\n");
+                }
+                if self.session.drive == Drive::Pipe {
+                    self.client.type_bytes(self.session.messages);
+                }
+                self.client.end_input();
+                None
+            }
+            Drive::Terminal => {
+                if type_answers(self.client, spec, self.values, self.until).is_err() {
+                    return self.client.ending().is_none().then_some(Stall::NotAsked(0));
+                }
+                self.type_messages()
+            }
+        }
+    }
+
+    /// Types the messages, and then the end of input if `quit` was not among them.
+    fn type_messages(&self) -> Option<Stall> {
+        let mut count = 0;
+        for line in lines(self.session.messages) {
+            match self.client.wait_at_terminal(self.until) {
+                Waited::Seen(true) => {}
+                // It says how it ended.
+                Waited::Seen(false) | Waited::Stopped => return None,
+                Waited::TimeUp => return Some(Stall::NotAsked(count)),
+            }
+            let shown = self.server.view(|seen| seen.screen().len());
+            type_line(self.client, line, self.until);
+            if line == b"quit" {
+                return None;
+            }
+            if !self.session.wire.holds_back() && !self.await_shown(line, shown) {
+                return Some(Stall::NotShown(count));
+            }
+            count += 1;
+        }
+        if self.client.wait_at_terminal(self.until) == Waited::TimeUp {
+            return Some(Stall::NotAsked(count));
+        }
+        self.client.end_input();
+        None
+    }
+
+    /// Waits until the server shows `message` behind the first `shown` bytes of its screen. `false` when
+    /// time was up first; when one of the two has ended there is no more to wait for.
+    fn await_shown(&self, message: &[u8], shown: usize) -> bool {
+        let as_shown = escape::show(message);
+        let mut search = Search { texts: vec![message, as_shown.as_bytes()], from: shown };
+        let waited = self.clock.wait(self.until, || {
+            let over = self.server.ending().is_some() || self.client.ending().is_some();
+            let seen = self.server.view(|seen| search.finds_in(seen.screen()));
+            (seen || over).then_some(())
+        });
+        waited != Waited::TimeUp
+    }
+}
+
+/// What is known of a session before its programs are finished.
+struct Played {
+    readiness: Readiness,
+    stall: Option<Stall>,
+    tape: Option<Tape>,
+}
+
+impl Default for Played {
+    fn default() -> Played {
+        Played { readiness: Readiness::NeverListened, stall: None, tape: None }
+    }
+}
+
+impl Played {
+    fn over(
+        self,
+        clock: &Clock,
+        server: Program,
+        client: Option<Program>,
+        (port, client_port): (u16, u16),
+        client_address: IpAddr,
+    ) -> Outcome {
+        // Read before they are ended: ending takes a moment, in which a stop would be none of theirs.
+        let stopped = stopped();
+        let client = client.map(Program::finish);
+        let server = server.finish();
+        Outcome {
+            server,
+            client,
+            readiness: self.readiness,
+            stall: self.stall,
+            places: Places {
+                server_addresses: sockets::addresses().into_iter().collect(),
+                port,
+                client_port,
+                client_address,
+            },
+            tape: self.tape,
+            took: clock.now(),
+            stopped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::relay::{Cut, Direction};
+    use crate::run::program::Ending;
+    use crate::tools::needs;
+
+    #[test]
+    fn lines_end_at_newlines_and_carriage_returns_before_them_belong_to_the_end() {
+        let split = |text: &'static str| lines(text.as_bytes()).collect::<Vec<_>>();
+        assert_eq!(split(""), Vec::<&[u8]>::new());
+        assert_eq!(split("a\r\n\nb\rc\nquit"), [&b"a"[..], b"", b"b\rc", b"quit"]);
+        assert_eq!(split("a\r"), [&b"a\r"[..]]);
+    }
+
+    /// A server that shows what the assignment asks for, and how many bytes each read gave.
+    const SERVER: &str = r#"
+import socket, sys
+port = int(sys.argv[1]) if len(sys.argv) > 1 else int(input("port? "))
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("", port))
+listener.listen()
+connection, (address, _) = listener.accept()
+print("from", address, flush=True)
+log = rest = b""
+sizes = []
+while True:
+    while b"\n" not in rest:
+        read = connection.recv(65536)
+        if not read: sys.exit("error: gone")
+        sizes.append(len(read))
+        rest += read
+    if rest.startswith(b"quit\n"): break
+    line, rest = rest.split(b"\n", 1)
+    print("got:", line.decode(), flush=True)
+    log += line + b"\n"
+sys.stderr.write(f"sizes: {sizes}\n")
+connection.sendall(log)
+"#;
+
+    const CLIENT: &str = r#"
+import socket, sys
+host = sys.argv[1] if len(sys.argv) > 1 else input("host? ")
+port = int(sys.argv[2]) if len(sys.argv) > 2 else int(input("port? "))
+if len(sys.argv) > 3: sys.stdin = open(sys.argv[3])
+connection = socket.create_connection((host, port))
+message = ""
+while message != "quit":
+    try: message = input("message? ")
+    except EOFError: message = "quit"
+    connection.sendall(message.encode() + b"\n")
+log = connection.makefile().read()
+print("log:", repr(log), flush=True)
+"#;
+
+    /// Programs in Python, in a directory of their own.
+    struct Peers {
+        pair: Pair,
+        dir: tempfile::TempDir,
+        limits: Limits,
+    }
+
+    impl Peers {
+        fn new(server: &str, client: &str, arguments: [&str; 2]) -> Peers {
+            let dir = tempfile::tempdir().expect("a directory");
+            let spec = |name: &str, text: &str, arguments: &str| {
+                let path = dir.path().join(name);
+                std::fs::write(&path, text).expect("written");
+                let command = format!("python3 {} {arguments}", path.display());
+                Spec {
+                    command: Template::command(&command).expect("a command"),
+                    answers: Vec::new(),
+                    dir: None,
+                    env: Vec::new(),
+                    ready: Ready::Listening,
+                }
+            };
+            let pair = Pair {
+                server: spec("server.py", server, arguments[0]),
+                client: spec("client.py", client, arguments[1]),
+                server_errors: Errors::Terminal,
+                client_errors: Errors::Terminal,
+                port: None,
+            };
+            let limits = Limits { time: Duration::from_secs(30), ..Limits::default() };
+            Peers { pair, dir, limits }
+        }
+
+        fn sound(drive: Drive) -> Peers {
+            let client = if drive == Drive::Script { "{host} {port} {script}" } else { "{host} {port}" };
+            Peers::new(SERVER, CLIENT, ["{port}", client])
+        }
+
+        fn play(&self, messages: &str, drive: Drive, wire: Wire) -> Outcome {
+            let script = self.dir.path().join("messages.txt");
+            std::fs::write(&script, messages).expect("written");
+            let session = Session {
+                pair: &self.pair,
+                script: &script,
+                messages: messages.as_bytes(),
+                drive,
+                wire,
+                limits: &self.limits,
+            };
+            play(&session).expect("plays")
+        }
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    const MESSAGES: &str = "one\n\nthree, Zoë\nquit\n";
+
+    #[test]
+    fn a_text_is_found_wherever_the_screen_was_looked_at_in_between() {
+        let screen = b"server received message: \"one\"\n";
+        for first in 0..screen.len() {
+            let mut search = Search { texts: vec![b"nothing like it", b"one"], from: 0 };
+            let early = search.finds_in(&screen[..first]);
+            assert_eq!(early, first >= 29, "{first}");
+            assert!(early || search.finds_in(screen), "{first}");
+        }
+        let mut any = Search { texts: vec![b""], from: 3 };
+        assert!(!any.finds_in(b"abc") && any.finds_in(b"abcd"));
+    }
+
+    #[test]
+    fn a_foreign_pair_is_played_by_every_drive_over_every_wire() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        for drive in Drive::ALL {
+            let peers = Peers::sound(drive);
+            let mut cuts = 0;
+            let wires = [Wire::Direct, Wire::Through, Wire::Drip, Wire::Lump, Wire::Shuffle(3)];
+            for wire in wires {
+                let outcome = peers.play(MESSAGES, drive, wire);
+                let client = outcome.client.expect("it came to that");
+                assert_eq!(outcome.stall, None, "{drive} {wire}");
+                assert!(outcome.server.ending.is_success() && client.ending.is_success(), "{drive} {wire}");
+                assert_eq!((outcome.server.survivors, client.survivors), (Vec::new(), Vec::new()));
+                let from = outcome.places.client_address;
+                let screen = text(outcome.server.transcript.screen());
+                let shown = format!("from {from}\ngot: one\ngot: \ngot: three, Zoë\nsizes: ");
+                assert!(screen.starts_with(&shown), "{drive} {wire}: {screen}");
+                let screen = text(client.transcript.screen());
+                if drive == Drive::Terminal {
+                    let asked = "message? one\nmessage? \nmessage? three, Zoë\nmessage? quit\n";
+                    assert_eq!(screen, format!("{asked}log: 'one\\n\\nthree, Zoë\\n'\n"), "{wire}");
+                } else {
+                    assert!(screen.ends_with("log: 'one\\n\\nthree, Zoë\\n'\n"), "{screen}");
+                }
+                if let Some(tape) = outcome.tape {
+                    assert_eq!(text(&tape.bytes(Direction::ToServer)), MESSAGES);
+                    assert_eq!(text(&tape.bytes(Direction::ToClient)), MESSAGES[..MESSAGES.len() - 5]);
+                    assert_ne!(from, IpAddr::V4(Ipv4Addr::LOCALHOST));
+                    cuts = Wire::every_cut(&tape).len();
+                }
+            }
+            assert_eq!(cuts, 2 * (MESSAGES.len() + 1 + MESSAGES.len() - 5 + 1));
+        }
+    }
+
+    #[test]
+    fn the_server_gets_one_segment_from_a_lump_and_one_byte_a_read_from_a_drip() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        let mut peers = Peers::sound(Drive::Terminal);
+        peers.pair.server_errors = Errors::Apart;
+        let sizes = |wire| text(peers.play(MESSAGES, Drive::Terminal, wire).server.transcript.errors());
+        let length = MESSAGES.len();
+        assert_eq!(sizes(Wire::Lump), format!("sizes: [{length}]\n"));
+        assert_eq!(sizes(Wire::Drip), format!("sizes: {:?}\n", vec![1; length]));
+        assert_eq!(sizes(Wire::Split { toward: Direction::ToServer, at: 2 }), "sizes: [2, 2, 1, 12, 5]\n");
+    }
+
+    #[test]
+    fn programs_that_ask_are_answered_when_they_ask() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        let mut peers = Peers::new(SERVER, CLIENT, ["", ""]);
+        peers.pair.server.answers = vec![Template::line("{port}").expect("a line")];
+        peers.pair.client.answers =
+            ["{host}", "{port}"].map(|line| Template::line(line).expect("a line")).to_vec();
+        for (drive, wire) in
+            [(Drive::Terminal, Wire::Direct), (Drive::Terminal, Wire::Lump), (Drive::Pipe, Wire::Drip)]
+        {
+            let outcome = peers.play(MESSAGES, drive, wire);
+            let port = outcome.places.port;
+            let screen = text(outcome.server.transcript.screen());
+            assert!(screen.starts_with(&format!("port? {port}\nfrom ")), "{drive} {wire}: {screen}");
+            let client = outcome.client.expect("it came to that");
+            assert!(client.ending.is_success(), "{drive} {wire}: {:?}", text(client.transcript.screen()));
+            if drive == Drive::Terminal {
+                let port = outcome.places.client_port;
+                let asked = format!("host? 127.0.0.1\nport? {port}\nmessage? one\nmessage? \n");
+                assert!(text(client.transcript.screen()).starts_with(&asked), "{wire}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_file_without_quit_is_ended_by_the_end_of_input() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        for drive in Drive::ALL {
+            let outcome = Peers::sound(drive).play("only", drive, Wire::Direct);
+            assert!(outcome.server.ending.is_success(), "{drive}");
+            let client = outcome.client.expect("it came to that");
+            assert!(text(client.transcript.screen()).ends_with("log: 'only\\n'\n"), "{drive}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_dies_at_the_start_gets_no_client() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        let peers = Peers::new("raise SystemExit(5)", CLIENT, ["{port}", "{host} {port}"]);
+        let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Through);
+        assert_eq!(outcome.readiness, Readiness::Died);
+        assert_eq!(outcome.server.ending, Ending::Exited(5));
+        assert!(outcome.client.is_none() && outcome.took < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_server_that_never_listens_is_given_up_when_time_is_up() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        let mut peers = Peers::new("import signal\nsignal.pause()", CLIENT, ["{port}", "{host} {port}"]);
+        peers.limits.time = Duration::from_secs(1);
+        let outcome = peers.play(MESSAGES, Drive::Script, Wire::Direct);
+        assert_eq!(outcome.readiness, Readiness::NeverListened);
+        assert!(matches!(outcome.server.ending, Ending::Hung(_)));
+        assert!(outcome.client.is_none());
+    }
+
+    #[test]
+    fn a_server_that_keeps_its_screen_back_stalls_the_lockstep_at_the_first_message() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        let mut peers =
+            Peers::new(&SERVER.replace(", flush=True", ", end=''"), CLIENT, ["{port}", "{host} {port}"]);
+        peers.limits.time = Duration::from_secs(2);
+        let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Direct);
+        assert_eq!(outcome.stall, Some(Stall::NotShown(0)));
+        assert!(matches!(outcome.server.ending, Ending::Hung(_)));
+        assert!(matches!(outcome.client.expect("it came to that").ending, Ending::Hung(_)));
+    }
+
+    #[test]
+    fn a_client_that_never_asks_stalls_before_the_first_message() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        let client = "import socket, sys\nsocket.create_connection((sys.argv[1], int(sys.argv[2]))).recv(1)";
+        let mut peers = Peers::new(SERVER, client, ["{port}", "{host} {port}"]);
+        peers.limits.time = Duration::from_secs(2);
+        let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Direct);
+        assert_eq!(outcome.stall, Some(Stall::NotAsked(0)));
+    }
+
+    #[test]
+    fn sessions_with_a_server_that_insists_on_its_port_take_turns() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        let port = Port::free().expect("a port").number();
+        let mut peers = Peers::new(SERVER, CLIENT, [&port.to_string(), "{host} {port}"]);
+        peers.pair.port = Some(port);
+        std::thread::scope(|scope| {
+            for wire in [Wire::Direct, Wire::Through, Wire::Direct] {
+                let peers = &peers;
+                scope.spawn(move || {
+                    let outcome = peers.play(MESSAGES, Drive::Pipe, wire);
+                    assert_eq!(outcome.places.port, port);
+                    assert!(outcome.client.expect("it came to that").ending.is_success());
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_cut_ends_both_programs_and_the_server_has_seen_the_prefix() {
+        if !needs(&["python3"]) {
+            return;
+        }
+        let peers = Peers::sound(Drive::Pipe);
+        for by in [Cut::Fin, Cut::Rst] {
+            let wire = Wire::Cut { toward: Direction::ToServer, at: 5, by };
+            let outcome = peers.play(MESSAGES, Drive::Pipe, wire);
+            let screen = text(outcome.server.transcript.screen());
+            assert!(screen.contains("\ngot: one\ngot: \n") && !screen.contains("three"), "{screen}");
+            assert_eq!(outcome.server.ending, Ending::Exited(1));
+            assert!(matches!(outcome.client.expect("it came to that").ending, Ending::Exited(_)));
+        }
+    }
+
+    #[test]
+    fn a_drive_says_why_it_cannot_carry_a_message() {
+        let terminal = Peers::sound(Drive::Terminal).pair.client;
+        let script = Peers::sound(Drive::Script).pair.client;
+        let carries = |drive: Drive, messages: &[u8], client| drive.cannot_carry(messages, client).is_none();
+        for messages in [&[b'x'; TYPED_LINE][..], b"tab\there \r\n\n", "Zoë\nquit".as_bytes()] {
+            assert!(carries(Drive::Terminal, messages, &terminal));
+        }
+        for messages in [&[b'x'; TYPED_LINE + 1][..], b"\x1b[2J", b"\xff", b"a\rb\n", "\u{9b}".as_bytes()] {
+            assert!(!carries(Drive::Terminal, messages, &terminal));
+            assert!(carries(Drive::Pipe, messages, &terminal) && carries(Drive::Script, messages, &script));
+        }
+        assert!(!carries(Drive::Script, b"", &terminal) && !carries(Drive::Pipe, b"", &script));
+    }
+}

@@ -1,0 +1,170 @@
+//! The clock of a session, and waiting: for the thing itself, with a deadline, woken by events.
+//!
+//! What always holds: nobody waits by sleeping for a while, but for the thing itself and with a
+//! deadline, and a stop (Ctrl-C) wakes everyone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use nix::sys::signal::{SigSet, Signal};
+
+/// Whether everything is to stop; see [`stop`].
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// The stages that are set, so that all of them hear of a stop.
+static STAGES: Mutex<Vec<Weak<Rung>>> = Mutex::new(Vec::new());
+
+/// Stops every session of this process at once: all that wait for something wake up and end.
+pub fn stop() {
+    STOPPED.store(true, Ordering::SeqCst);
+    for clock in lock(&STAGES).iter().filter_map(Weak::upgrade) {
+        clock.ring();
+    }
+}
+
+/// Whether [`stop`] was called.
+pub fn stopped() -> bool {
+    STOPPED.load(Ordering::SeqCst)
+}
+
+/// From here on SIGINT, SIGTERM and SIGHUP stop every session instead of ending this process. To be
+/// called before any other thread is started, and once.
+pub fn stop_on_signals() -> anyhow::Result<()> {
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+    signals.thread_block().context("signals cannot be blocked")?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        while signals.wait().is_ok() {
+            stop();
+        }
+    })?;
+    Ok(())
+}
+
+/// Where one session plays: its clock, and the bell that rings whenever there is something new to see.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Rung>);
+
+#[derive(Debug)]
+struct Rung {
+    start: Instant,
+    times: Mutex<u64>,
+    bell: Condvar,
+}
+
+impl Rung {
+    fn ring(&self) {
+        *lock(&self.times) += 1;
+        self.bell.notify_all();
+    }
+}
+
+/// What came of waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited<T> {
+    /// What was waited for.
+    Seen(T),
+    /// Time was up first.
+    TimeUp,
+    /// Everything was stopped first.
+    Stopped,
+}
+
+impl<T> Waited<T> {
+    /// What was waited for, if it came.
+    pub fn seen(self) -> Option<T> {
+        match self {
+            Waited::Seen(seen) => Some(seen),
+            Waited::TimeUp | Waited::Stopped => None,
+        }
+    }
+}
+
+/// The first and the longest pause between two looks at something that cannot ring.
+const LOOKS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
+
+impl Clock {
+    /// A clock whose clock starts now.
+    pub fn start() -> Clock {
+        let rung = Arc::new(Rung { start: Instant::now(), times: Mutex::new(0), bell: Condvar::new() });
+        let mut stages = lock(&STAGES);
+        stages.retain(|clock| clock.strong_count() > 0);
+        stages.push(Arc::downgrade(&rung));
+        Clock(rung)
+    }
+
+    /// The time by its clock.
+    pub fn now(&self) -> Duration {
+        self.0.start.elapsed()
+    }
+
+    /// Wakes everyone who waits.
+    pub fn ring(&self) {
+        self.0.ring();
+    }
+
+    /// Waits until `look` sees something, `until` that time by this clock at the latest. Looks again
+    /// whenever the bell rings.
+    pub fn wait<T>(&self, until: Duration, look: impl FnMut() -> Option<T>) -> Waited<T> {
+        self.wait_paced(until, None, look)
+    }
+
+    /// Like [`Clock::wait`], for what cannot ring, such as the kernel's tables: looks again after a short
+    /// while, too.
+    pub fn watch<T>(&self, until: Duration, look: impl FnMut() -> Option<T>) -> Waited<T> {
+        self.wait_paced(until, Some(LOOKS.0), look)
+    }
+
+    fn wait_paced<T>(
+        &self,
+        until: Duration,
+        mut pause: Option<Duration>,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Waited<T> {
+        loop {
+            let heard = *lock(&self.0.times);
+            if stopped() {
+                return Waited::Stopped;
+            }
+            if let Some(seen) = look() {
+                return Waited::Seen(seen);
+            }
+            let Some(left) = until.checked_sub(self.now()).filter(|left| !left.is_zero()) else {
+                return Waited::TimeUp;
+            };
+            let times = lock(&self.0.times);
+            let timeout = pause.map_or(left, |pause| pause.min(left));
+            let (times, result) = self
+                .0
+                .bell
+                .wait_timeout_while(times, timeout, |times| *times == heard)
+                .unwrap_or_else(PoisonError::into_inner);
+            drop(times);
+            let longer =
+                |pause: Duration| if result.timed_out() { (pause * 2).min(LOOKS.1) } else { LOOKS.0 };
+            pause = pause.map(longer);
+        }
+    }
+
+    /// Waits for something that comes at once, and therefore also when everything was stopped: for no
+    /// longer than `patience`, and until `look` sees it.
+    pub fn wait_patiently<T>(&self, patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        let until = Instant::now() + patience;
+        loop {
+            let heard = *lock(&self.0.times);
+            if let Some(seen) = look() {
+                return Some(seen);
+            }
+            let left = until.checked_duration_since(Instant::now())?;
+            let times = lock(&self.0.times);
+            drop(self.0.bell.wait_timeout_while(times, left, |times| *times == heard));
+        }
+    }
+}
+
+/// A panic elsewhere must not keep us from ending what runs.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

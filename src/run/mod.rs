@@ -1,0 +1,14 @@
+//! Running programs under test: how they are called, started, fed, read, ended, and what the kernel
+//! knows of them.
+//!
+//! What always holds: nothing in here judges what a program does, and when a [`program::Program`] is
+//! gone, so is everything that it started.
+
+pub mod clock;
+pub mod command;
+pub mod port;
+pub mod processes;
+pub mod program;
+pub mod sockets;
+pub mod spawn;
+pub mod transcript;
