@@ -17,6 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::Finding;
 use super::facts::{self, Words};
 use super::framing::{self, Framing};
+use super::traces;
 use crate::proxy::line::{End, Mode};
 #[rustfmt::skip]
 use super::requirement::Requirement::{
@@ -1220,7 +1221,7 @@ fn trouble(actor: &Actor) -> Option<Ruling> {
         Some(Ending::Exited(status @ (132 | 134..=136 | 139))) => {
             crashed(format!("ended with status {status}, as of signal {}", status - 128))
         }
-        Some(Ending::Exited(_)) => facts::stack_trace(&actor.screen())
+        Some(Ending::Exited(_)) => traces::stack_trace(&actor.screen())
             .and_then(|line| crashed(format!("did not catch its error: {line}"))),
         _ => None,
     }
@@ -1277,7 +1278,7 @@ fn error_told(
     with_status: bool,
 ) -> Ruling {
     let shown = shows_bytes(screen);
-    if let Some(line) = facts::stack_trace(screen) {
+    if let Some(line) = traces::stack_trace(screen) {
         return (Outcome::Crashed, format!("the {role} did not catch its error: {line}"));
     }
     let in_words = Words::of(screen).own_words(&[]).into_iter().any(|word| !usual.contains(word));
@@ -1291,7 +1292,7 @@ fn error_told(
         ),
         Some(Ending::Flooded) => (Outcome::Flooded, shown),
         Some(Ending::Exited(0)) if with_status => fail(format!("it ends with status 0; {shown}")),
-        Some(Ending::Exited(status)) if in_words && facts::is_traced(screen) => {
+        Some(Ending::Exited(status)) if in_words && traces::is_traced(screen) => {
             fail(format!("a stack trace is no error in words (status {status}); {shown}"))
         }
         Some(Ending::Exited(status)) if in_words => pass(format!("status {status}; {shown}")),

@@ -5,10 +5,12 @@
 
 mod facts;
 mod framing;
+mod guess;
 mod judge;
 mod requirement;
 mod session;
 mod submission;
+mod traces;
 
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
@@ -18,9 +20,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 pub use self::framing::Framing;
+pub use self::guess::init;
 pub use self::requirement::Requirement;
 use self::session::Theatre;
-pub use self::submission::{Submission, init};
+pub use self::submission::Submission;
 use crate::results::Outcome;
 use crate::run::clock;
 use crate::run::program::Limits;
