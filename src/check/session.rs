@@ -442,6 +442,9 @@ impl Scene<'_> {
         let until = self.clock.now() + self.theatre.limits.time * AT_MOST;
         loop {
             let waited = self.wait_once(until, &mut met)?;
+            for actor in self.actors() {
+                actor.program.check_sound()?;
+            }
             if waited != Waited::Still {
                 return Ok(waited);
             }

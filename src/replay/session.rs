@@ -249,7 +249,7 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
         Readiness::Died | Readiness::NeverListened => {
             server.time_up();
             let ports = (port.number(), port.number());
-            return Ok(outcome.over(&clock, server, None, ports, Ipv4Addr::LOCALHOST.into()));
+            return outcome.over(&clock, server, None, ports, Ipv4Addr::LOCALHOST.into());
         }
     };
 
@@ -295,7 +295,7 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
     }
     outcome.tape = relay.map(Relay::finish);
     let ports = (port.number(), reached.port());
-    Ok(outcome.over(&clock, server, Some(client), ports, client_address))
+    outcome.over(&clock, server, Some(client), ports, client_address)
 }
 
 /// Where a relay's connections come from: another address than any that the machine has been given, and
@@ -556,12 +556,15 @@ impl Played {
         client: Option<Program>,
         (port, client_port): (u16, u16),
         client_address: IpAddr,
-    ) -> Outcome {
+    ) -> anyhow::Result<Outcome> {
+        for program in client.iter().chain([&server]) {
+            program.check_sound()?;
+        }
         // Read before they are ended: ending takes a moment, in which a stop would be none of theirs.
         let stopped = stopped();
         let client = client.map(Program::finish);
         let server = server.finish();
-        Outcome {
+        Ok(Outcome {
             server,
             client,
             readiness: self.readiness,
@@ -575,7 +578,7 @@ impl Played {
             tape: self.tape,
             took: clock.now(),
             stopped,
-        }
+        })
     }
 }
 

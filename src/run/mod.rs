@@ -6,9 +6,12 @@
 
 pub mod clock;
 pub mod command;
+pub mod limits;
+pub mod outcome;
 pub mod port;
 pub mod processes;
 pub mod program;
 pub mod sockets;
 pub mod spawn;
+pub mod streams;
 pub mod transcript;

@@ -11,7 +11,7 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -28,11 +28,12 @@ use nix::sys::stat::Mode;
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{AccessFlags, Pid, access, chdir, execvpe, getpid, pipe2, write};
 use rexpect::process::PtyProcess;
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::error::Fault;
 use crate::run::clock::lock;
 use crate::run::command::Spec;
-use crate::run::program::Limits;
+use crate::run::limits::Limits;
 
 /// The variable that every program under test carries in its environment, and whatever it starts.
 const TAG: &str = "ECHOLOG_UNDER_TEST";
@@ -258,10 +259,8 @@ impl Image {
         settings.local_flags |= LocalFlags::ECHO;
         settings.output_flags -= OutputFlags::OPOST;
         tcsetattr(&terminal, SetArg::TCSANOW, &settings)?;
-        let size = libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        #[expect(unsafe_code, reason = "nix has no function for this ioctl")]
-        // SAFETY: TIOCSWINSZ reads a winsize.
-        Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })?;
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&terminal, size).map_err(|error| Errno::from_raw(error.raw_os_error()))?;
         setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
         setrlimit(Resource::RLIMIT_NOFILE, self.files.0, self.files.1)?;
         if let Some(bytes) = self.address_space {
