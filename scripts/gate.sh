@@ -24,6 +24,7 @@ refuse "unfinished work is an issue, not a comment" "//.*$unfinished" src tests
 refuse "unfinished work is an issue, not a comment" "#.*$unfinished" scripts Makefile .ci
 refuse "left from debugging" '\b(dbg|todo|unimplemented)!' src tests
 refuse "waiting is for a thing, not for a time" '\bsleep_ms\b|\bthread::sleep\(' tests
+refuse "the test programs have a harness of their own: #[apply(test)]" '^[[:space:]]*#\[test\]' tests
 refuse "server and client never see each other" '\b(super|pair)::client\b' src/pair/server.rs
 refuse "server and client never see each other" '\b(super|pair)::server\b' src/pair/client.rs
 

@@ -1,13 +1,19 @@
 //! `make demo`, as it is seen: where CI runs, without tmux, by a person, and inside a person's tmux.
 
+#[macro_use]
 mod common;
 
+use macro_rules_attribute::apply;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{DEADLINE, ECHOLOG, Running, needs};
+
+fn main() {
+    common::harness::main();
+}
 
 const MESSAGES: [&str; 2] = ["This is my first message", "And here comes my second one"];
 
@@ -34,11 +40,9 @@ fn leaves_nothing(own: &Path) {
     assert!(!runs, "a tmux of the demo runs on");
 }
 
-#[test]
+#[apply(test)]
 fn where_ci_runs_the_demo_plays_itself_and_shows_both_whole_screens() {
-    if !needs(&["tmux"]) {
-        return;
-    }
+    needs(&["tmux"]);
     let own = tempfile::tempdir().expect("a directory");
     let ended = Running::start(demo(own.path()).env("CI", "true")).ends_within(Duration::from_secs(60));
     assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{ended}");
@@ -59,7 +63,7 @@ fn where_ci_runs_the_demo_plays_itself_and_shows_both_whole_screens() {
     leaves_nothing(own.path());
 }
 
-#[test]
+#[apply(test)]
 fn without_tmux_the_demo_shows_two_columns() {
     let own = tempfile::tempdir().expect("a directory");
     let tools = tempfile::tempdir().expect("a directory");
@@ -75,7 +79,7 @@ fn without_tmux_the_demo_shows_two_columns() {
     leaves_nothing(own.path());
 }
 
-#[test]
+#[apply(test)]
 fn without_a_terminal_the_demo_shows_two_columns() {
     let own = tempfile::tempdir().expect("a directory");
     shows_two_columns(&Running::start(&mut demo(own.path())).ends());
@@ -108,7 +112,7 @@ fn shows_two_columns(ended: &common::Ended) {
     assert!(client.ends_with(&bare(&log)), "{client}");
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_does_not_work_is_told_and_not_waited_for() {
     let own = tempfile::tempdir().expect("a directory");
     let ended = Running::start(demo(own.path()).env("ECHOLOG", "/bin/false")).ends();
@@ -181,11 +185,9 @@ fn typed(own: &Path, settings: &str) -> String {
     format!("clear; env -u CI ECHOLOG={ECHOLOG} TMPDIR={} {settings} {script}; echo code $?", own.display())
 }
 
-#[test]
+#[apply(test)]
 fn a_person_sees_two_panes_and_captions_and_gets_the_terminal_back_as_it_was() {
-    if !needs(&["tmux"]) {
-        return;
-    }
+    needs(&["tmux"]);
     let own = tempfile::tempdir().expect("a directory");
     // The demo runs inside the person's own tmux, where a tmux of its own must not get in the way.
     let tmux = persons_shell();
@@ -215,11 +217,9 @@ fn a_person_sees_two_panes_and_captions_and_gets_the_terminal_back_as_it_was() {
     leaves_nothing(own.path());
 }
 
-#[test]
+#[apply(test)]
 fn a_person_can_leave_the_demo_at_any_time() {
-    if !needs(&["tmux"]) {
-        return;
-    }
+    needs(&["tmux"]);
     for key in ["q", "C-c", "Escape"] {
         let own = tempfile::tempdir().expect("a directory");
         let tmux = persons_shell();
@@ -233,11 +233,9 @@ fn a_person_can_leave_the_demo_at_any_time() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_c_ends_the_two_columns_with_nothing_left_running() {
-    if !needs(&["tmux"]) {
-        return;
-    }
+    needs(&["tmux"]);
     let own = tempfile::tempdir().expect("a directory");
     let tmux = persons_shell();
     tmux.keys(&["-l", &typed(own.path(), "DEMO_PACE=5").replace("demo.sh", "demo.sh --columns")]);
@@ -248,11 +246,9 @@ fn ctrl_c_ends_the_two_columns_with_nothing_left_running() {
     leaves_nothing(own.path());
 }
 
-#[test]
+#[apply(test)]
 fn a_terminal_that_tmux_does_not_know_gets_two_columns() {
-    if !needs(&["tmux"]) {
-        return;
-    }
+    needs(&["tmux"]);
     let own = tempfile::tempdir().expect("a directory");
     let tmux = persons_shell();
     tmux.keys(&["-l", &typed(own.path(), "DEMO_PACE=0 TERM=no-such-terminal")]);

@@ -3,11 +3,15 @@
 //!
 //!     cargo test --test fixtures sample-session::terminal
 //!
-//! What a drive cannot carry is shown as ignored, and the reasons stand below.
+//! What a drive cannot carry is ignored, and the reason stands at the end.
+
+#[macro_use]
+mod common;
 
 use std::process::Command;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use common::harness::{self, Test};
+use libtest_mimic::{Completion, Failed};
 use serde_json::Value;
 
 /// The wires that every fixture is played over. The seed is fixed: a test that fails once in a while
@@ -21,27 +25,10 @@ const FOR_MANY: [&str; 3] = ["fixtures/sample-session", "fixtures/quit-at-once",
 const DRIVES_FOR_MANY: &str = "pipe,terminal";
 
 fn main() {
-    let arguments = Arguments::from_args();
     let mut cases = listed(&["fixtures", "--wire", WIRES]);
     let drives = ["--wire", MANY, "--drive", DRIVES_FOR_MANY];
     cases.extend(listed(&[&FOR_MANY[..], &drives].concat()));
-    let conclusion = libtest_mimic::run(&arguments, cases.iter().map(trial).collect());
-    if conclusion.num_ignored > 0 && !arguments.list {
-        println!("ignored:");
-        let mut reasons: Vec<String> = cases.iter().filter_map(reason).collect();
-        reasons.dedup();
-        for reason in reasons {
-            println!("    {reason}");
-        }
-        println!();
-    }
-    conclusion.exit();
-}
-
-/// Why a case is ignored, if it is.
-fn reason(case: &Value) -> Option<String> {
-    let why = case["cannot"].as_str()?;
-    Some(format!("{}::{}: {why}", case["fixture"].as_str()?, case["drive"].as_str()?))
+    harness::run(cases.iter().map(test).collect());
 }
 
 fn echolog() -> Command {
@@ -59,30 +46,22 @@ fn listed(arguments: &[&str]) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).expect("the list is JSON")
 }
 
-fn trial(case: &Value) -> Trial {
+fn test(case: &Value) -> Test {
     let text = |key: &str| case[key].as_str().expect(key).to_owned();
     let (path, drive, wire) = (text("path"), text("drive"), text("wire"));
-    let name = format!("{}::{drive}::{wire}", text("fixture"));
-    let play = move || -> (Option<i32>, String) {
+    let cannot = case["cannot"].as_str().map(ToOwned::to_owned);
+    Test::new(format!("{}::{drive}::{wire}", text("fixture")), move || {
         let output = echolog()
             .args(["replay", "--drive", &drive, "--wire", &wire, "--jobs", "2", &path])
             .output()
             .expect("the executable runs");
-        let told = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8_lossy(&told).into_owned())
-    };
-    match case["cannot"].as_str() {
-        None => Trial::test(name, move || match play() {
-            (Some(0), _) => Ok(()),
-            (_, told) => Err(Failed::from(told)),
-        }),
-        Some(_) => {
-            Trial::test(name, move || match play() {
-                // When it is asked for all the same, it must say itself that there is nothing to play.
-                (Some(2), told) if told.contains("nothing could be played") => Ok(()),
-                (_, told) => Err(Failed::from(told)),
-            })
-            .with_ignored_flag(true)
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        match (output.status.code(), cannot) {
+            (Some(0), None) => Ok(Completion::Completed),
+            (Some(2), Some(why)) if told.contains("nothing could be played") => {
+                Ok(Completion::ignored_with(why))
+            }
+            _ => Err(Failed::from(told)),
         }
-    }
+    })
 }

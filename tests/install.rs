@@ -1,13 +1,19 @@
 //! `make install` and `make uninstall`, and what they put where distributions expect it: the program,
 //! man pages without warnings, and completions that shells take.
 
+#[macro_use]
 mod common;
 
+use macro_rules_attribute::apply;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::{ECHOLOG, echolog, needs, run};
+
+fn main() {
+    common::harness::main();
+}
 
 /// Runs a goal of the Makefile with the program under test in place of an optimised one.
 #[track_caller]
@@ -42,11 +48,9 @@ fn files(directory: &Path) -> Vec<(PathBuf, u32)> {
     found
 }
 
-#[test]
+#[apply(test)]
 fn install_puts_everything_where_distributions_expect_it_and_uninstall_takes_all_of_it_away() {
-    if !needs(&["make"]) {
-        return;
-    }
+    needs(&["make"]);
     let root = tempfile::tempdir().expect("a directory");
     make("install", root.path(), "/usr");
     let installed = files(root.path());
@@ -80,20 +84,23 @@ fn generated(what: &str) -> (tempfile::TempDir, Vec<PathBuf>) {
     (directory, files)
 }
 
-#[test]
+#[apply(test)]
 fn man_shows_every_page_without_a_warning() {
-    if !needs(&["man", "groff"]) {
-        return;
-    }
+    needs(&["man", "groff"]);
     let (_kept, pages) = generated("man");
     assert!(pages.len() >= 5, "{pages:?}");
     for page in pages {
         let mut man = Command::new("man");
         man.args(["--warnings", "-l"]).arg(&page).env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80");
         let ended = run(man.env_remove("MANPAGER").stdin(Stdio::null()));
-        assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{page:?} {ended}");
+        assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{} {ended}", page.display());
         for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS"] {
-            assert!(ended.out.lines().any(|line| line == section), "{section} in {page:?}\n{}", ended.out);
+            assert!(
+                ended.out.lines().any(|line| line == section),
+                "{section} in {}\n{}",
+                page.display(),
+                ended.out
+            );
         }
         let mut groff = Command::new("groff");
         let ended = run(groff.args(["-man", "-Tutf8", "-ww", "-z"]).arg(&page).stdin(Stdio::null()));
@@ -101,11 +108,9 @@ fn man_shows_every_page_without_a_warning() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn bash_completes_commands_and_options() {
-    if !needs(&["bash"]) {
-        return;
-    }
+    needs(&["bash"]);
     let (directory, _) = generated("completions");
     for (words, completed) in [
         ("echolog se", "server"),
@@ -123,20 +128,23 @@ fn bash_completes_commands_and_options() {
     }
 }
 
-#[test]
-fn zsh_and_fish_take_their_completions() {
+#[apply(test)]
+fn zsh_reads_its_completions() {
+    needs(&["zsh"]);
     let (directory, _) = generated("completions");
-    if needs(&["zsh"]) {
-        let file = directory.path().join("_echolog");
-        run(Command::new("zsh").args(["-f", "-n"]).arg(file).stdin(Stdio::null())).shows("");
-    }
-    if needs(&["fish"]) {
-        let script = format!(
-            "source {}/echolog.fish; complete -C 'echolog se' | string split -f 1 \\t",
-            directory.path().display()
-        );
-        let mut fish = Command::new("fish");
-        fish.args(["--no-config", "-c", &script]).env("HOME", directory.path()).stdin(Stdio::null());
-        run(&mut fish).shows("server\n");
-    }
+    let file = directory.path().join("_echolog");
+    run(Command::new("zsh").args(["-f", "-n"]).arg(file).stdin(Stdio::null())).shows("");
+}
+
+#[apply(test)]
+fn fish_completes_commands() {
+    needs(&["fish"]);
+    let (directory, _) = generated("completions");
+    let script = format!(
+        "source {}/echolog.fish; complete -C 'echolog se' | string split -f 1 \\t",
+        directory.path().display()
+    );
+    let mut fish = Command::new("fish");
+    fish.args(["--no-config", "-c", &script]).env("HOME", directory.path()).stdin(Stdio::null());
+    run(&mut fish).shows("server\n");
 }

@@ -6,16 +6,17 @@
 //! A line of a `verdicts` file is a requirement and its verdict; `not run` names, in parentheses, the
 //! requirement that it depended on. One submission tosses coins, and may get either of two verdicts.
 
-#[path = "common/tools.rs"]
-#[allow(dead_code, reason = "each of the test programs uses its part of this")]
-mod tools;
+#[macro_use]
+mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use common::harness::{self, Test};
+use common::needs;
+use libtest_mimic::{Completion, Failed};
 use serde_json::Value;
 
 const CORPUS: &str = "fixtures/submissions";
@@ -24,22 +25,23 @@ const CORPUS: &str = "fixtures/submissions";
 const TOOLS: [&str; 3] = ["python3", "cc", "bash"];
 
 fn main() {
-    let arguments = Arguments::from_args();
-    let runs = tools::allows("the corpus", &TOOLS);
     let mut names: Vec<String> = fs::read_dir(CORPUS)
         .expect("the corpus is there")
         .map(|entry| entry.expect("it can be listed").file_name().into_string().expect("UTF-8"))
         .collect();
     names.sort();
     assert!(names.len() > 30, "this is not the corpus: {names:?}");
-    let trial = |name: String| {
+    let test = |name: String| {
         let dir = format!("{CORPUS}/{name}");
-        Trial::test(name, move || judged(&dir)).with_ignored_flag(!runs)
+        Test::new(name, move || {
+            needs(&TOOLS);
+            judged(&dir)
+        })
     };
-    libtest_mimic::run(&arguments, names.into_iter().map(trial).collect()).exit();
+    harness::run(names.into_iter().map(test).collect());
 }
 
-fn judged(dir: &str) -> Result<(), Failed> {
+fn judged(dir: &str) -> Result<Completion, Failed> {
     let output = Command::new(env!("CARGO_BIN_EXE_echolog"))
         .args(["check", dir, "--format", "json"])
         .output()
@@ -77,5 +79,5 @@ fn judged(dir: &str) -> Result<(), Failed> {
     if output.status.code() != Some(i32::from(!all_pass)) {
         differences.push(format!("it ended with {}", output.status));
     }
-    if differences.is_empty() { Ok(()) } else { Err(differences.join("\n").into()) }
+    if differences.is_empty() { Ok(Completion::Completed) } else { Err(differences.join("\n").into()) }
 }

@@ -1,12 +1,13 @@
 //! Mistakes in how `echolog check` is called, and in what it is pointed at.
 
+use macro_rules_attribute::apply;
 use std::fs;
 use std::process::Command;
 
 use crate::common::{self, ECHOLOG, Running};
 use crate::{Checked, Dir, PROFILE, corpus, sound};
 
-#[test]
+#[apply(test)]
 fn a_directory_without_a_profile_is_an_error_that_says_how_to_make_one() {
     let dir = Dir::with(&[]);
     let path = dir.path();
@@ -16,7 +17,7 @@ fn a_directory_without_a_profile_is_an_error_that_says_how_to_make_one() {
     ));
 }
 
-#[test]
+#[apply(test)]
 fn a_profile_that_is_wrong_is_named_with_its_line() {
     let dir = Dir::with(&[("echolog.toml", "server = \"x\"\nclient = \"y\"\nprot = 1\n")]);
     let path = dir.path();
@@ -26,7 +27,7 @@ fn a_profile_that_is_wrong_is_named_with_its_line() {
     ));
 }
 
-#[test]
+#[apply(test)]
 fn an_unknown_requirement_a_bad_shard_and_half_a_pair_are_usage_errors() {
     for (args, says) in [
         (&["--only", "R14"][..], "no such requirement: R14"),
@@ -42,13 +43,13 @@ fn an_unknown_requirement_a_bad_shard_and_half_a_pair_are_usage_errors() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn an_empty_part_of_the_submissions_is_an_error_and_not_a_success() {
     Checked::with(&[&corpus("sound-newline"), "--shard", "2/2"])
         .complains("error: no submission is in this part\n");
 }
 
-#[test]
+#[apply(test)]
 fn points_that_are_wrong_are_named() {
     for (text, says) in [
         ("S1 = -1\n", "S1 needs a number of points, 0 or more"),
@@ -66,17 +67,15 @@ fn points_that_are_wrong_are_named() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_results_json_is_for_one_submission() {
     Checked::with(&[&corpus("sound-newline"), &corpus("sound-keyboard"), "--format", "gradescope"])
         .complains("error: a results.json is for one submission\n");
 }
 
-#[test]
+#[apply(test)]
 fn a_build_that_fails_and_a_command_that_is_not_there_are_told_of_the_one_submission() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let broken =
         Dir::with(&[("echolog.toml", &format!("build = \"echo no such thing; exit 3\"\n{PROFILE}"))]);
     let checked = Checked::with(&[broken.path()]);
@@ -93,11 +92,9 @@ fn a_build_that_fails_and_a_command_that_is_not_there_are_told_of_the_one_submis
         .says("1 of 2 pass, 1 could not be run");
 }
 
-#[test]
+#[apply(test)]
 fn a_first_draft_is_written_once_and_works() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let dir = Dir::with(&[("server.py", &sound("server.py")), ("client.py", &sound("client.py"))]);
     let path = dir.path();
     let written = Checked::with(&["--init", path]);
@@ -114,7 +111,7 @@ fn a_first_draft_is_written_once_and_works() {
     assert_eq!(fs::read(dir.file("echolog.toml")).expect("it is still there"), before);
 }
 
-#[test]
+#[apply(test)]
 fn a_draft_for_files_that_say_nothing_names_what_is_missing() {
     let dir = Dir::with(&[("notes.txt", "hello")]);
     let path = dir.path();
@@ -127,11 +124,9 @@ fn a_draft_for_files_that_say_nothing_names_what_is_missing() {
         .complains(&format!("error: cannot read {path}/nowhere: No such file or directory\n"));
 }
 
-#[test]
+#[apply(test)]
 fn an_interrupt_stops_it_at_once_and_leaves_nothing_running() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let mark = format!("interrupted-{}", std::process::id());
     let server = format!("import os\nos.environ['X'] = ''\n# {mark}\n{}", "while True:\n    pass\n");
     let dir = Dir::with(&[("server.py", &server), ("client.py", "input()\n"), ("echolog.toml", PROFILE)]);

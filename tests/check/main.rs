@@ -1,17 +1,23 @@
 //! `echolog check` as its users meet it: what it says of pairs, in which forms, and of mistakes in how
 //! it is called. What its verdicts are worth is the business of the corpus (`tests/submissions.rs`).
 
+#[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
 mod input;
 mod reports;
 
+use macro_rules_attribute::apply;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use common::ECHOLOG;
 use serde_json::Value;
+
+fn main() {
+    common::harness::main();
+}
 
 /// A submission of the corpus.
 fn corpus(name: &str) -> String {
@@ -102,16 +108,14 @@ fn sound(name: &str) -> String {
 
 const PROFILE: &str = "server = \"python3 server.py {port}\"\nclient = \"python3 client.py {host} {port}\"\n";
 
-#[test]
+#[apply(test)]
 fn echolog_itself_passes() {
     Checked::with(&[]).ends_with(0).says("23 of 23 pass; framing seen: newline");
 }
 
-#[test]
+#[apply(test)]
 fn two_bare_commands_are_judged_wherever_their_files_are() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let (server, client) = (corpus("sound-newline/server.py"), corpus("sound-newline/client.py"));
     Checked::with(&[
         "--server",
@@ -125,11 +129,9 @@ fn two_bare_commands_are_judged_wherever_their_files_are() {
     .says("2 of 2 pass");
 }
 
-#[test]
+#[apply(test)]
 fn a_fixed_port_is_used_again_and_again_though_the_server_cannot_share_it() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     // Without SO_REUSEADDR the port is lost for a minute after each session that ends in order.
     let port = std::process::id() % 10_000 + 21_000;
     let server = sound("server.py")
@@ -142,11 +144,9 @@ fn a_fixed_port_is_used_again_and_again_though_the_server_cannot_share_it() {
     checked.ends_with(1).says("22 of 23 pass, 1 fail").says("R12 fail");
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_is_not_the_same_every_time_is_named() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     // One in 2^29 runs of this test sees the same side 30 times.
     let checked = Checked::with(&[&corpus("coin-toss"), "--only", "S3", "--repeat", "30"]);
     checked.ends_with(1).says("S3 fail").says("not the same every time: of 30 runs,");
@@ -155,11 +155,9 @@ fn a_program_that_is_not_the_same_every_time_is_named() {
     assert!(!steady.out.contains("not the same"), "{steady}");
 }
 
-#[test]
+#[apply(test)]
 fn the_command_that_a_finding_names_repeats_it() {
-    if !common::needs(&["python3", "sh"]) {
-        return;
-    }
+    common::needs(&["python3", "sh"]);
     let first = Checked::with(&[&corpus("dies-of-a-reset"), "--only", "R7,R8", "--format", "json"]);
     let again =
         first.json()["submissions"][0]["findings"][1]["again"].as_str().expect("a command").to_owned();
@@ -167,21 +165,17 @@ fn the_command_that_a_finding_names_repeats_it() {
     second.ends_with(1).says("R8 crashed").says("ConnectionResetError").says("0 of 1 pass");
 }
 
-#[test]
+#[apply(test)]
 fn a_row_asked_for_alone_brings_what_it_depends_on_and_does_not_tell_it() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let checked = Checked::with(&[&corpus("one-read-is-one-message"), "--only", "R6"]);
     checked.ends_with(1).says("R6 not run").says("it needs R2").says("0 of 1 pass, 1 not run");
     assert!(!checked.out.contains("R2  "), "{checked}");
 }
 
-#[test]
+#[apply(test)]
 fn what_a_program_leaves_behind_is_gone_afterwards() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let mark = format!("left-behind-{}", std::process::id());
     let server = format!(
         "import subprocess\nsubprocess.Popen(['sleep', '4242', '{mark}'][:2], start_new_session=True, \
@@ -198,11 +192,9 @@ fn what_a_program_leaves_behind_is_gone_afterwards() {
     assert!(!left, "a process with {mark} in its environment is still there");
 }
 
-#[test]
+#[apply(test)]
 fn a_submission_is_never_written_to_and_starts_afresh_each_time() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     // It refuses to start where it has been before.
     let server = format!(
         "import os\nif os.path.exists('been-here'):\n    raise SystemExit('I have been here before')\n\
@@ -218,11 +210,9 @@ fn a_submission_is_never_written_to_and_starts_afresh_each_time() {
     assert_eq!(files, ["client.py", "echolog.toml", "server.py"]);
 }
 
-#[test]
+#[apply(test)]
 fn limits_hold_what_is_run() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let greedy = format!("x = bytearray(300 << 20)\n{}", sound("server.py"));
     let dir =
         Dir::with(&[("server.py", &greedy), ("client.py", &sound("client.py")), ("echolog.toml", PROFILE)]);

@@ -1,6 +1,7 @@
 //! The reports, read by whom they are meant for: `prove`, `xmllint` with the schema, and the rules of the
 //! autograder's documentation.
 
+use macro_rules_attribute::apply;
 use std::process::Command;
 
 use serde_json::Value;
@@ -13,11 +14,9 @@ fn mixed() -> [String; 2] {
     [corpus("log-without-separators"), corpus("no-error-is-caught")]
 }
 
-#[test]
+#[apply(test)]
 fn people_get_a_table_for_each_a_line_for_each_and_the_evidence() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let [one, other] = mixed();
     let checked = Checked::with(&[&one, &other, "--jobs", "2"]);
     checked
@@ -34,11 +33,9 @@ fn people_get_a_table_for_each_a_line_for_each_and_the_evidence() {
     assert!(checked.out.lines().all(|line| line.chars().count() <= 130), "{checked}");
 }
 
-#[test]
+#[apply(test)]
 fn prove_reads_the_tap() {
-    if !common::needs(&["python3", "prove"]) {
-        return;
-    }
+    common::needs(&["python3", "prove"]);
     let [one, _] = mixed();
     let tap = Checked::with(&[&one, "--format", "tap"]);
     tap.ends_with(1);
@@ -49,11 +46,9 @@ fn prove_reads_the_tap() {
     prove.says("Failed 1/23 subtests").says("(less 2 skipped subtests: 20 okay)").says("Failed test: 5");
 }
 
-#[test]
+#[apply(test)]
 fn the_schema_accepts_the_junit() {
-    if !common::needs(&["python3", "xmllint"]) {
-        return;
-    }
+    common::needs(&["python3", "xmllint"]);
     let [one, other] = mixed();
     let junit = Checked::with(&[&one, &other, "--format", "junit"]);
     let dir = Dir::with(&[("report.xml", &junit.ends_with(1).out)]);
@@ -66,11 +61,9 @@ fn the_schema_accepts_the_junit() {
     assert_eq!(counts, ["46", "1", "5", "2"]);
 }
 
-#[test]
+#[apply(test)]
 fn json_goes_to_a_file_and_people_are_told_all_the_same() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let dir = Dir::with(&[]);
     let file = dir.file("report.json");
     let path = file.to_str().expect("UTF-8");
@@ -141,11 +134,9 @@ fn obeys_the_autograder(results: &Value) {
     }
 }
 
-#[test]
+#[apply(test)]
 fn the_autograder_gets_its_points() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let dir = Dir::with(&[("points.toml", "S1 = 2\nS5 = 2.5\nR1 = 0.5\n")]);
     let points = dir.file("points.toml");
     let points = points.to_str().expect("UTF-8");

@@ -4,8 +4,15 @@
 //! What holds: nothing here sleeps to wait for something; every wait has a deadline and says on
 //! failing what was seen until then; and a program that a test started is gone when the test is.
 
-#![allow(dead_code, reason = "each of the test programs uses its part of this")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "each of the test programs uses its part of this"
+)]
 
+#[macro_use]
+pub mod harness;
 pub mod network;
 mod tools;
 
@@ -17,7 +24,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use tools::needs;
+pub use harness::needs;
 
 /// Longest wait for anything that should happen at once. Generous: it is only used up on failure.
 pub const DEADLINE: Duration = Duration::from_secs(20);

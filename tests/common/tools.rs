@@ -1,25 +1,27 @@
 //! What a test needs that a machine may lack: programs, and the superuser.
 //!
-//! What holds: where CI runs, a lack is a failure; elsewhere what cannot run is skipped, and says so.
+//! What holds: where CI runs, a lack is a failure; elsewhere it is the reason why a test does not run.
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::thread;
 
-/// Whether this machine has what the test that asks needs: programs by name, and `root` for the superuser.
-pub fn needs(names: &[&str]) -> bool {
-    allows(thread::current().name().unwrap_or("a test"), names)
-}
-
-/// Whether this machine has what `test` needs.
-pub fn allows(test: &str, names: &[&str]) -> bool {
+/// Why a test that needs these cannot run on this machine, if it cannot: programs by name, and `root` for the
+/// superuser. Panics where CI runs.
+pub fn missing(names: &[&str]) -> Option<String> {
     let missing: Vec<&str> = names.iter().copied().filter(|name| !is_here(name)).collect();
     if missing.is_empty() {
-        return true;
+        return None;
     }
-    let missing = missing.join(", ");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} needs {missing}; .ci/run installs it");
-    let skipped = format!("SKIPPED {test}: it needs {missing}, which this machine lacks (see .ci/run)\n");
+    let reason = format!("needs {}, which this machine lacks", missing.join(", "));
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}; .ci/run installs it");
+    Some(reason)
+}
+
+/// Whether this machine has what the unit test that asks needs.
+pub fn needs(names: &[&str]) -> bool {
+    let Some(reason) = missing(names) else { return true };
+    let skipped = format!("SKIPPED {}: it {reason}\n", thread::current().name().unwrap_or("a test"));
     // A direct write: libtest captures only what the print macros write.
     let _ = std::io::stderr().write_all(skipped.as_bytes());
     false

@@ -1,5 +1,6 @@
 //! What the assignment asks, point by point: S1 to S6 of the server, C1 to C5 of the client.
 
+use macro_rules_attribute::apply;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
@@ -11,7 +12,7 @@ use crate::common::{Running, Server, Terminal, echolog, file_with, own_port, run
 /// The session of the assignment's text.
 const SAMPLE: &str = "This is my first message";
 
-#[test]
+#[apply(test)]
 fn s1_the_server_takes_its_port_from_the_command_line() {
     let port = own_port();
     let server = Server::starting(&mut echolog(&["server", &port, "--bind", "127.0.1.1"]));
@@ -19,7 +20,7 @@ fn s1_the_server_takes_its_port_from_the_command_line() {
     TcpStream::connect(("127.0.1.1", server.port)).expect("it listens there");
 }
 
-#[test]
+#[apply(test)]
 fn s1_the_server_asks_for_the_port_that_was_left_out() {
     let mut command = echolog(&["server", "--bind", "127.0.1.2"]);
     let server = Running::start(command.stdin(Stdio::piped()));
@@ -31,7 +32,7 @@ fn s1_the_server_asks_for_the_port_that_was_left_out() {
     TcpStream::connect(format!("127.0.1.2:{port}")).expect("it listens there");
 }
 
-#[test]
+#[apply(test)]
 fn s2_the_server_prints_its_address_and_port_and_then_listens() {
     let server = Server::start(&[]);
     assert!((10000..=20000).contains(&server.port));
@@ -39,7 +40,7 @@ fn s2_the_server_prints_its_address_and_port_and_then_listens() {
     server.connect();
 }
 
-#[test]
+#[apply(test)]
 fn s3_the_server_prints_the_address_of_the_client() {
     let server = Server::start(&[]);
     let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -48,7 +49,7 @@ fn s3_the_server_prints_the_address_of_the_client() {
     server.shows("server connected to client at address: 127.0.0.44\n");
 }
 
-#[test]
+#[apply(test)]
 fn s4_the_server_prints_each_message_before_the_next_is_sent() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -62,7 +63,7 @@ fn s4_the_server_prints_each_message_before_the_next_is_sent() {
     assert_eq!(server.running.shown(), expected);
 }
 
-#[test]
+#[apply(test)]
 fn s5_on_quit_the_server_says_so_sends_every_prior_message_and_ends_with_0() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -75,7 +76,7 @@ fn s5_on_quit_the_server_says_so_sends_every_prior_message_and_ends_with_0() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn s5_nothing_is_sent_to_the_client_before_it_quits() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -86,7 +87,7 @@ fn s5_nothing_is_sent_to_the_client_before_it_quits() {
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
 }
 
-#[test]
+#[apply(test)]
 fn s6_the_server_starts_first_and_both_screens_read_as_the_assignment_shows_them() {
     let port = own_port();
     let server = Server::starting(&mut echolog(&["server", &port, "--bind", "127.0.1.3"]));
@@ -110,7 +111,7 @@ fn s6_the_server_starts_first_and_both_screens_read_as_the_assignment_shows_them
     ));
 }
 
-#[test]
+#[apply(test)]
 fn c1_the_client_takes_address_and_port_from_the_command_line() {
     let server = Server::start(&[]);
     run(&mut server.client(&[]))
@@ -119,7 +120,7 @@ fn c1_the_client_takes_address_and_port_from_the_command_line() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn c1_the_client_asks_for_the_address_and_the_port_that_were_left_out() {
     let server = Server::start(&[]);
     let port = server.port;
@@ -133,7 +134,7 @@ fn c1_the_client_asks_for_the_address_and_the_port_that_were_left_out() {
     ));
 }
 
-#[test]
+#[apply(test)]
 fn c1_the_client_asks_for_the_port_alone_when_only_that_was_left_out() {
     let server = Server::start(&[]);
     let port = server.port;
@@ -142,7 +143,7 @@ fn c1_the_client_asks_for_the_port_alone_when_only_that_was_left_out() {
     client.ends().shows(&format!("enter server port: {port}\n{}", screens::client(&[])));
 }
 
-#[test]
+#[apply(test)]
 fn c2_the_client_says_that_it_has_connected_before_anything_is_typed() {
     let server = Server::start(&[]);
     let client = Running::start(server.client(&[]).stdin(Stdio::piped()));
@@ -150,7 +151,7 @@ fn c2_the_client_says_that_it_has_connected_before_anything_is_typed() {
     server.shows("server connected to client at address: 127.0.0.1\n");
 }
 
-#[test]
+#[apply(test)]
 fn c3_each_message_is_asked_for_sent_and_said_to_be_sent() {
     let server = Server::start(&[]);
     let client = Running::start(server.client(&[]).stdin(Stdio::piped()));
@@ -163,7 +164,7 @@ fn c3_each_message_is_asked_for_sent_and_said_to_be_sent() {
     client.shows(&screens::client_sending(&sent));
 }
 
-#[test]
+#[apply(test)]
 fn c4_only_quit_itself_quits() {
     let server = Server::start(&[]);
     let messages = ["Quit", " quit", "quit ", "quit now", "QUIT", "\"quit\"", "quitquit"];
@@ -173,7 +174,7 @@ fn c4_only_quit_itself_quits() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn c4_what_the_client_sends_is_each_message_and_quit_a_line_each() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port().to_string();
@@ -188,7 +189,7 @@ fn c4_what_the_client_sends_is_each_message_and_quit_a_line_each() {
     client.ends().shows(&screens::client(&["one", "", "  two "]));
 }
 
-#[test]
+#[apply(test)]
 fn c5_the_log_shown_is_what_the_server_sent_and_not_a_copy_of_the_clients_own() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port().to_string();
@@ -205,7 +206,7 @@ fn c5_the_log_shown_is_what_the_server_sent_and_not_a_copy_of_the_clients_own() 
     assert_eq!(ended.status.code(), Some(1), "{ended}");
 }
 
-#[test]
+#[apply(test)]
 fn c5_a_log_of_many_megabytes_comes_back_whole() {
     let server = Server::start(&[]);
     let messages: Vec<String> = (0..60_000).map(|number| format!("{number:>99}")).collect();
@@ -219,7 +220,7 @@ fn c5_a_log_of_many_megabytes_comes_back_whole() {
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
-#[test]
+#[apply(test)]
 fn a_whole_session_at_two_terminals_reads_as_the_assignment_shows_it() {
     let port = own_port();
     let mut server = Terminal::start(&["server", "--bind", "127.0.1.4"]);

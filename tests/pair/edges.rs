@@ -1,6 +1,7 @@
 //! Where the pair meets the system around it: files that have owners and links to them, limits on
 //! what a process may use, input that comes in halves.
 
+use macro_rules_attribute::apply;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -17,7 +18,7 @@ fn signal(program: &Running, signal: Signal) {
     kill(Pid::from_raw(program.id().try_into().expect("process ids are small")), signal).expect("it runs");
 }
 
-#[test]
+#[apply(test)]
 fn an_answer_may_be_longer_than_a_message() {
     let server = Server::start(&[]);
     let port = server.port;
@@ -28,7 +29,7 @@ fn an_answer_may_be_longer_than_a_message() {
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_goes_while_half_a_line_has_come_is_noticed_at_once() {
     let server = Server::start(&[]);
     let client = Running::start(server.client(&[]).stdin(Stdio::piped()));
@@ -44,7 +45,7 @@ fn a_server_that_goes_while_half_a_line_has_come_is_noticed_at_once() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_prompt_that_cannot_be_answered_has_its_line_to_itself() {
     let directory = fs::File::open("/").expect("it is there");
     run(Command::new(ECHOLOG).arg("server").stdin(directory)).is(
@@ -64,7 +65,7 @@ fn limited(command: &Command, kilobytes: u32) -> Command {
     shell
 }
 
-#[test]
+#[apply(test)]
 fn a_screen_over_the_limit_on_files_costs_the_client_nothing_but_the_screen() {
     let server = Server::start(&[]);
     let (kept, script) = file_with("a message\n".repeat(1000));
@@ -82,7 +83,7 @@ fn a_screen_over_the_limit_on_files_costs_the_client_nothing_but_the_screen() {
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
-#[test]
+#[apply(test)]
 fn a_log_that_cannot_be_saved_leaves_the_one_that_was_saved_before_as_it_is() {
     let server = Server::start(&[]);
     let (kept, script) = file_with("a message\n".repeat(1000));
@@ -100,7 +101,7 @@ fn a_log_that_cannot_be_saved_leaves_the_one_that_was_saved_before_as_it_is() {
     assert!(kept.path().join("log.partial").exists());
 }
 
-#[test]
+#[apply(test)]
 fn a_log_over_the_limit_on_files_is_an_error_that_says_so() {
     let bind = echolog(&["server", "10000-20000", "--bind", "127.0.0.1"]);
     let server = Server::starting(&mut limited(&bind, 1500));
@@ -124,7 +125,7 @@ fn saved_at(path: &std::path::Path) {
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
-#[test]
+#[apply(test)]
 fn a_log_saved_through_a_link_replaces_the_file_and_not_the_link() {
     let (kept, file) = file_with("an older log\n");
     let elsewhere = tempfile::tempdir().expect("a directory");
@@ -136,7 +137,7 @@ fn a_log_saved_through_a_link_replaces_the_file_and_not_the_link() {
     drop(kept);
 }
 
-#[test]
+#[apply(test)]
 fn a_log_that_is_saved_can_be_read_by_whoever_could_read_the_file_before() {
     let (_kept, file) = file_with("an older log\n");
     for mode in [0o600, 0o666] {
@@ -146,11 +147,9 @@ fn a_log_that_is_saved_can_be_read_by_whoever_could_read_the_file_before() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_file_that_may_not_be_written_is_not_replaced() {
-    if !needs(&["root", "setpriv"]) {
-        return;
-    }
+    needs(&["root", "setpriv"]);
     let (kept, file) = file_with("an older log\n");
     for (path, mode) in [(kept.path(), 0o777), (file.as_ref(), 0o444)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
@@ -169,7 +168,7 @@ fn a_file_that_may_not_be_written_is_not_replaced() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_name_that_only_a_directory_can_have_is_refused_before_a_server_is_bothered() {
     let kept = tempfile::tempdir().expect("a directory");
     let path = format!("{}/log/", kept.path().display());
@@ -181,7 +180,7 @@ fn a_name_that_only_a_directory_can_have_is_refused_before_a_server_is_bothered(
     assert_eq!(ended.status.code(), Some(2), "{ended}");
 }
 
-#[test]
+#[apply(test)]
 fn a_session_that_is_broken_off_before_its_log_leaves_no_file_behind() {
     let server = Server::start(&[]);
     let kept = tempfile::tempdir().expect("a directory");
@@ -194,7 +193,7 @@ fn a_session_that_is_broken_off_before_its_log_leaves_no_file_behind() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-#[test]
+#[apply(test)]
 fn a_connection_that_is_reset_at_once_is_never_an_empty_log() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port().to_string();

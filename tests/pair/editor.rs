@@ -1,5 +1,6 @@
 //! The line editor of the client, at a terminal that can do more than show characters.
 
+use macro_rules_attribute::apply;
 use std::io::Write;
 use std::process::Command;
 
@@ -103,7 +104,7 @@ impl Terminal {
     }
 }
 
-#[test]
+#[apply(test)]
 fn the_arrow_keys_edit_the_line_and_bring_back_earlier_ones() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -119,7 +120,7 @@ fn the_arrow_keys_edit_the_line_and_bring_back_earlier_ones() {
     assert!(shown.contains(end), "{shown}");
 }
 
-#[test]
+#[apply(test)]
 fn lines_that_are_pasted_together_are_messages_of_their_own() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -132,14 +133,14 @@ fn lines_that_are_pasted_together_are_messages_of_their_own() {
     assert_eq!(terminal.ends().0, 0);
 }
 
-#[test]
+#[apply(test)]
 fn the_end_of_input_that_is_typed_ahead_is_not_lost() {
     let server = Server::start(&[]);
     let terminal = Terminal::with_typed_ahead(CTRL_D, &server);
     assert_eq!(terminal.ends().0, 0);
 }
 
-#[test]
+#[apply(test)]
 fn what_is_typed_ahead_is_not_lost() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -151,7 +152,7 @@ fn what_is_typed_ahead_is_not_lost() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_message_longer_than_a_line_of_the_terminal_arrives_whole() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -162,7 +163,7 @@ fn a_message_longer_than_a_line_of_the_terminal_arrives_whole() {
     assert_eq!(terminal.ends().0, 0);
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_c_ends_the_client_by_its_signal_and_leaves_the_terminal_as_it_was() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_half_a_message(&server);
@@ -171,7 +172,7 @@ fn ctrl_c_ends_the_client_by_its_signal_and_leaves_the_terminal_as_it_was() {
     server.running.complains("error: the client left without quit, after 0 messages\n");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_goes_away_is_noticed_at_the_prompt_and_the_terminal_left_as_it_was() {
     let server = Server::start(&[]);
     let terminal = Terminal::with_half_a_message(&server);
@@ -182,7 +183,7 @@ fn a_server_that_goes_away_is_noticed_at_the_prompt_and_the_terminal_left_as_it_
     assert!(shown.contains("\r\nerror: the server closed the connection after 0 messages\r\n"), "{shown}");
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_z_stops_the_client_with_the_terminal_as_it_was_and_later_the_line_is_there_again() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_half_a_message(&server);
@@ -200,7 +201,7 @@ fn ctrl_z_stops_the_client_with_the_terminal_as_it_was_and_later_the_line_is_the
     assert_eq!(terminal.ends().0, 0);
 }
 
-#[test]
+#[apply(test)]
 fn an_interrupt_that_was_not_typed_ends_the_client_too() {
     let server = Server::start(&[]);
     let terminal = Terminal::with_client_of(&server);
@@ -208,7 +209,7 @@ fn an_interrupt_that_was_not_typed_ends_the_client_too() {
     assert_eq!(terminal.ends().0, 128 + Signal::SIGINT as i32);
 }
 
-#[test]
+#[apply(test)]
 fn a_signal_that_ends_the_client_leaves_the_terminal_as_it_was() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         let server = Server::start(&[]);
@@ -218,7 +219,7 @@ fn a_signal_that_ends_the_client_leaves_the_terminal_as_it_was() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_signal_that_ends_the_client_in_the_background_leaves_the_terminal_to_whoever_is_in_front() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_half_a_message(&server);
@@ -243,7 +244,7 @@ fn a_signal_that_ends_the_client_in_the_background_leaves_the_terminal_to_whoeve
     assert_ne!(terminal.ends().0, 0);
 }
 
-#[test]
+#[apply(test)]
 fn a_hangup_that_is_to_be_ignored_is_ignored() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::of_client("trap '' HUP; ", "", &server);
@@ -255,7 +256,7 @@ fn a_hangup_that_is_to_be_ignored_is_ignored() {
     assert_eq!(terminal.ends().0, 0);
 }
 
-#[test]
+#[apply(test)]
 fn a_line_that_is_too_wide_for_a_new_size_of_the_window_is_drawn_again_at_once() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -271,7 +272,7 @@ fn a_line_that_is_too_wide_for_a_new_size_of_the_window_is_drawn_again_at_once()
     assert_eq!(terminal.ends().0, 0);
 }
 
-#[test]
+#[apply(test)]
 fn what_is_typed_and_is_not_utf_8_is_refused_and_asked_for_again() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -285,7 +286,7 @@ fn what_is_typed_and_is_not_utf_8_is_refused_and_asked_for_again() {
     assert_eq!(code, 0, "{shown}");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_goes_away_while_the_client_is_stopped_leaves_the_terminal_as_it_was() {
     // Which thread is at the terminal first is another one now and then.
     for _ in 0..20 {

@@ -1,5 +1,6 @@
 //! Every way a command or a session can fail: the words, the hint, the exit code, and nothing lost.
 
+use macro_rules_attribute::apply;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -35,7 +36,7 @@ fn is_misused(args: &[&str], error: &str) {
     assert.code(2).stdout("").stderr(words);
 }
 
-#[test]
+#[apply(test)]
 fn a_port_that_is_no_port_is_a_usage_error() {
     for (port, why) in [
         ("abc", "\"abc\" is not a port number"),
@@ -58,7 +59,7 @@ fn a_port_that_is_no_port_is_a_usage_error() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn too_many_arguments_and_unknown_ones_are_usage_errors() {
     is_misused(&["server", "10000", "10001"], "unexpected argument '10001' found");
     is_misused(&["client", "a", "1", "b"], "unexpected argument 'b' found");
@@ -66,7 +67,7 @@ fn too_many_arguments_and_unknown_ones_are_usage_errors() {
     is_misused(&["nosuch"], "unrecognized subcommand 'nosuch'");
 }
 
-#[test]
+#[apply(test)]
 fn values_that_no_option_takes_are_usage_errors() {
     for (option, value, why) in [
         ("--max-message <BYTES>", "3", "a message needs room for the 4 bytes of quit"),
@@ -87,7 +88,7 @@ fn values_that_no_option_takes_are_usage_errors() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_port_in_use_is_an_error_with_ways_out() {
     let taken = TcpListener::bind("127.0.2.1:0").expect("a free port");
     let port = taken.local_addr().expect("it is bound").port().to_string();
@@ -105,7 +106,7 @@ fn a_port_in_use_is_an_error_with_ways_out() {
     assert_eq!((whole.status.code(), whole.out.as_str()), (Some(1), ""));
 }
 
-#[test]
+#[apply(test)]
 fn a_range_in_which_every_port_is_in_use_is_an_error() {
     let (first, _second) = (10000..20000)
         .find_map(|port| {
@@ -125,11 +126,9 @@ fn a_range_in_which_every_port_is_in_use_is_an_error() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_port_that_is_not_permitted_is_an_error_with_a_hint() {
-    if !needs(&["root", "unshare", "setpriv"]) {
-        return;
-    }
+    needs(&["root", "unshare", "setpriv"]);
     // In a network of its own the limit is what it usually is, and the superuser's right is taken away.
     let mut command = Command::new("unshare");
     command.args(["--net", "sh", "-c"]);
@@ -145,7 +144,7 @@ fn a_port_that_is_not_permitted_is_an_error_with_a_hint() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn an_address_of_another_computer_cannot_be_listened_at() {
     fails(
         &["server", "12345", "--bind", "203.0.113.9"],
@@ -155,7 +154,7 @@ fn an_address_of_another_computer_cannot_be_listened_at() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_name_that_does_not_resolve_is_an_error_for_both() {
     // An empty label: no resolver asks anyone about it.
     for args in [&["server", "10000", "--bind", "no..host"][..], &["client", "no..host", "10000"]] {
@@ -171,7 +170,7 @@ fn a_name_that_does_not_resolve_is_an_error_for_both() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn address_and_port_in_one_word_get_a_hint() {
     fails(
         &["client", "127.0.0.1:12345", "12345"],
@@ -181,7 +180,7 @@ fn address_and_port_in_one_word_get_a_hint() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn no_server_is_an_error_that_says_how_to_start_one() {
     fails(
         &["client", "127.0.0.1", "1"],
@@ -191,7 +190,7 @@ fn no_server_is_an_error_that_says_how_to_start_one() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_does_not_answer_is_an_error_after_the_connect_timeout() {
     // A listener whose queue is full answers nobody.
     let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
@@ -218,7 +217,7 @@ fn a_server_that_does_not_answer_is_an_error_after_the_connect_timeout() {
 
 // ------------------------------------------------------------------------ the keyboard that is not there
 
-#[test]
+#[apply(test)]
 fn an_empty_or_wrong_answer_that_nobody_can_correct_is_a_usage_error() {
     let no_address = "error: an address is needed: a host name, or one like 192.168.1.3\n";
     let no_port = "error: a port is needed, a number from 1 to 65535\n";
@@ -232,7 +231,7 @@ fn an_empty_or_wrong_answer_that_nobody_can_correct_is_a_usage_error() {
     fails_with_input(&["server"], "twelve\n", 2, "enter port to listen on: twelve\n", wrong);
 }
 
-#[test]
+#[apply(test)]
 fn the_end_of_input_at_a_prompt_is_a_usage_error_that_names_the_prompt() {
     let ended = |asked: &str| {
         format!(
@@ -268,7 +267,7 @@ fn reset(client: TcpStream) {
     drop(client);
 }
 
-#[test]
+#[apply(test)]
 fn a_client_that_leaves_without_quit_is_an_error_that_counts_its_messages() {
     for (sent, shown, count) in [
         ("", &[][..], "0 messages"),
@@ -280,14 +279,14 @@ fn a_client_that_leaves_without_quit_is_an_error_that_counts_its_messages() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_client_that_leaves_inside_a_message_has_that_message_neither_shown_nor_kept() {
     let (screen, ended) = after_a_client(b"one\ntwo", &["one"], drop);
     let error = "error: the client left inside a message, after 1 message; the 3 bytes of it are not kept\n";
     ended.is(1, &screen, error);
 }
 
-#[test]
+#[apply(test)]
 fn a_client_lost_by_a_reset_is_told_apart_from_one_that_left() {
     let (screen, ended) = after_a_client(b"one\n", &["one"], reset);
     ended.is(
@@ -297,7 +296,7 @@ fn a_client_lost_by_a_reset_is_told_apart_from_one_that_left() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_client_lost_by_a_reset_inside_a_message_has_that_message_neither_shown_nor_kept() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -312,7 +311,7 @@ fn a_client_lost_by_a_reset_inside_a_message_has_that_message_neither_shown_nor_
     assert_eq!((ended.err.as_str(), ended.status.code()), (inside, Some(1)), "{ended}");
 }
 
-#[test]
+#[apply(test)]
 fn quit_without_its_line_end_quits_when_the_end_is_orderly() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -326,7 +325,7 @@ fn quit_without_its_line_end_quits_when_the_end_is_orderly() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn a_client_that_is_gone_before_its_log_comes_is_an_error_however_short_the_log_is() {
     // Without its line end, quit is one only when the client has closed.
     let (screen, ended) = after_a_client(b"one\nquit", &["one"], drop);
@@ -338,7 +337,7 @@ fn a_client_that_is_gone_before_its_log_comes_is_an_error_however_short_the_log_
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_client_that_closes_one_half_gets_its_whole_log() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -356,7 +355,7 @@ fn a_client_that_closes_one_half_gets_its_whole_log() {
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
-#[test]
+#[apply(test)]
 fn a_client_that_does_not_wait_for_its_log_is_an_error() {
     let server = Server::start(&[]);
     let client = server.connect();
@@ -392,7 +391,7 @@ pub fn client_of_ours(args: &[&str], input: Stdio) -> (TcpStream, Running) {
 
 const LOST: &str = "hint: the log is lost with it; the server's screen may tell why it went\n";
 
-#[test]
+#[apply(test)]
 fn a_server_that_closes_while_the_client_waits_at_its_prompt_is_noticed_at_once() {
     let (server, client) = client_of_ours(&[], Stdio::piped());
     client.shows(&screens::client_sending(&[]));
@@ -401,7 +400,7 @@ fn a_server_that_closes_while_the_client_waits_at_its_prompt_is_noticed_at_once(
     ends_unasked(client).is(1, &(screens::client_sending(&[]) + "\n"), &error);
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_is_lost_while_the_client_waits_at_its_prompt_is_noticed_at_once() {
     let (mut server, client) = client_of_ours(&[], Stdio::piped());
     client.shows("server: ").types("one\n").shows(&screens::client_sending(&["one"]));
@@ -419,7 +418,7 @@ fn ends_unasked(client: Running) -> Ended {
     client.ends()
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_goes_away_while_the_client_sends_is_an_error() {
     let (_kept, script) = file_with("message\n".repeat(4_000_000));
     for leave in [drop, reset] {
@@ -434,7 +433,7 @@ fn a_server_that_goes_away_while_the_client_sends_is_an_error() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_goes_away_inside_the_log_never_passes_for_one_that_sent_it_whole() {
     let short =
         "hint: what is shown above is not the whole log: the server may have failed, see its screen\n";
@@ -465,7 +464,7 @@ fn a_server_that_goes_away_inside_the_log_never_passes_for_one_that_sent_it_whol
     client.ends().is(1, &screen, &format!("{error}{short}"));
 }
 
-#[test]
+#[apply(test)]
 fn a_log_that_is_longer_or_other_than_what_was_sent_is_an_error() {
     for (sent, error) in [
         ("one\ntwo\n\n", "the log that came back is too long: 9 of 8 bytes, 3 of 2 messages"),
@@ -484,7 +483,7 @@ fn a_log_that_is_longer_or_other_than_what_was_sent_is_an_error() {
 
 // ----------------------------------------------------------------------------------------- scripts
 
-#[test]
+#[apply(test)]
 fn a_script_that_cannot_be_read_is_found_out_before_a_server_is_bothered() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name).to_str().expect("it is plain").to_owned();
@@ -497,23 +496,24 @@ fn a_script_that_cannot_be_read_is_found_out_before_a_server_is_bothered() {
     };
     at(&path("missing"), "No such file or directory");
     at(&path(""), "is a directory");
-    if needs(&["root", "setpriv"]) {
-        std::fs::write(path("secret"), "message\n").expect("it can be written");
-        std::fs::set_permissions(path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0o000))
-            .expect("it can be set");
-        // The superuser reads everything, unless these rights are taken away.
-        let mut command = Command::new("setpriv");
-        command.args([
-            "--bounding-set=-dac_override,-dac_read_search",
-            "--inh-caps=-dac_override,-dac_read_search",
-        ]);
-        command.args([ECHOLOG, "client", "127.0.0.1", "1", "--script", &path("secret")]);
-        let error = format!("error: cannot read the script {}: Permission denied\n", path("secret"));
-        run(&mut command).is(2, "", &error);
-    }
 }
 
-#[test]
+#[apply(test)]
+fn client_reports_a_script_that_it_may_not_read() {
+    needs(&["root", "setpriv"]);
+    let (_kept, secret) = file_with("message\n");
+    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o000))
+        .expect("it can be set");
+    // The superuser reads everything, unless these rights are taken away.
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]);
+    command.args([ECHOLOG, "client", "127.0.0.1", "1", "--script", &secret]);
+    let error = format!("error: cannot read the script {secret}: Permission denied\n");
+    run(&mut command).is(2, "", &error);
+}
+
+#[apply(test)]
 fn lines_after_quit_are_not_sent_and_are_counted() {
     for (rest, note) in [
         ("late\n", "note: 1 line after quit was not sent\n"),
@@ -528,7 +528,7 @@ fn lines_after_quit_are_not_sent_and_are_counted() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_line_over_the_limit_ends_a_script_in_order_and_what_was_sent_comes_back() {
     let server = Server::start(&[]);
     let long = "x".repeat(101);
@@ -544,7 +544,7 @@ fn a_line_over_the_limit_ends_a_script_in_order_and_what_was_sent_comes_back() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn a_log_that_cannot_be_saved_is_found_out_before_a_server_is_bothered() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("it is plain");
@@ -565,7 +565,7 @@ fn a_log_that_cannot_be_saved_is_found_out_before_a_server_is_bothered() {
 
 // ------------------------------------------------------------------------------------------ limits
 
-#[test]
+#[apply(test)]
 fn a_message_over_the_servers_limit_ends_the_session_with_an_error_that_names_it() {
     let server = Server::start(&["--max-message", "10"]);
     let mut client = server.connect();
@@ -581,7 +581,7 @@ fn a_message_over_the_servers_limit_ends_the_session_with_an_error_that_names_it
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_log_over_the_servers_limit_ends_the_session_with_an_error_that_names_it() {
     let server = Server::start(&["--max-log", "8"]);
     let mut client = server.connect();
@@ -597,7 +597,7 @@ fn a_log_over_the_servers_limit_ends_the_session_with_an_error_that_names_it() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn the_client_says_so_when_the_server_ends_over_its_limit() {
     let server = Server::start(&["--max-message", "10"]);
     let (_kept, script) = file_with(format!("{}\n", "x".repeat(11)));
@@ -614,7 +614,7 @@ fn large_script() -> (tempfile::TempDir, String) {
     file_with(format!("{}\n", "m".repeat(999)).repeat(4000))
 }
 
-#[test]
+#[apply(test)]
 fn a_temporary_directory_that_is_missing_is_an_error_only_when_the_log_needs_it() {
     let start = || {
         let mut command = echolog(&["server", "10000-20000", "--bind", "127.0.0.1"]);
@@ -639,11 +639,9 @@ fn a_temporary_directory_that_is_missing_is_an_error_only_when_the_log_needs_it(
     assert!(client.err.starts_with("error: the server "), "{}", client.err);
 }
 
-#[test]
+#[apply(test)]
 fn a_temporary_directory_that_is_full_is_an_error_for_both() {
-    if !needs(&["root", "unshare", "mount"]) {
-        return;
-    }
+    needs(&["root", "unshare", "mount"]);
     let directory = tempfile::tempdir().expect("a directory");
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", "mount -t tmpfs -o size=2m none \"$TMPDIR\" && exec \"$@\"", "sh"]);
@@ -660,7 +658,7 @@ fn a_temporary_directory_that_is_full_is_an_error_for_both() {
     assert!(client.err.starts_with("error: the server "), "{}", client.err);
 }
 
-#[test]
+#[apply(test)]
 fn a_server_can_start_again_on_its_port_right_after_a_session() {
     let port = own_port();
     for _ in 0..3 {

@@ -1,6 +1,7 @@
 //! Peers that mean harm, or only do things their own way: nothing they send acts on a terminal, takes
 //! memory without bound, or is lost.
 
+use macro_rules_attribute::apply;
 use std::io::{Read, Write};
 use std::process::Stdio;
 
@@ -20,7 +21,7 @@ const HOSTILE: [(&[u8], &str); 9] = [
     (b"tab\tstays", "tab\tstays"),
 ];
 
-#[test]
+#[apply(test)]
 fn nothing_a_client_sends_can_act_on_the_servers_terminal() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -38,7 +39,7 @@ fn nothing_a_client_sends_can_act_on_the_servers_terminal() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn nothing_a_server_sends_can_act_on_the_clients_terminal() {
     let (mut server, client) = client_of_ours(&[], Stdio::null());
     server.read_exact(&mut [0; 5]).expect("quit comes");
@@ -53,7 +54,7 @@ fn nothing_a_server_sends_can_act_on_the_clients_terminal() {
     assert_eq!(ended.status.code(), Some(1), "such a log was never sent: {ended}");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_answers_and_no_longer_reads_is_no_reason_to_wait_without_end() {
     // More than the kernel holds on both ways.
     let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(64 << 10));
@@ -71,7 +72,7 @@ fn a_server_that_answers_and_no_longer_reads_is_no_reason_to_wait_without_end() 
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_has_said_too_much_and_nothing_more_is_given_up_too() {
     let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(64 << 10));
     let (mut server, client) = client_of_ours(&["--script", &script], Stdio::null());
@@ -81,7 +82,7 @@ fn a_server_that_has_said_too_much_and_nothing_more_is_given_up_too() {
     assert!(ended.err.starts_with("error: the server sends before it is asked for the log"), "{ended}");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_answers_before_it_reads_on_is_read_and_what_it_said_stands_before_its_log() {
     let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(16 << 10));
     let (mut server, client) = client_of_ours(&["--script", &script], Stdio::null());
@@ -102,7 +103,7 @@ fn a_server_that_answers_before_it_reads_on_is_read_and_what_it_said_stands_befo
     );
 }
 
-#[test]
+#[apply(test)]
 fn input_that_goes_on_after_quit_is_not_waited_for() {
     let (input, mut keyboard) = std::io::pipe().expect("a pipe");
     let (mut server, client) = client_of_ours(&[], Stdio::from(input));
@@ -114,7 +115,7 @@ fn input_that_goes_on_after_quit_is_not_waited_for() {
     drop(keyboard);
 }
 
-#[test]
+#[apply(test)]
 fn bytes_of_any_kind_go_through_a_session_and_come_back_as_they_were() {
     let mut script = Vec::new();
     for byte in (0..=255_u8).filter(|&byte| byte != b'\n') {
@@ -131,7 +132,7 @@ fn bytes_of_any_kind_go_through_a_session_and_come_back_as_they_were() {
     assert_eq!(String::from_utf8_lossy(&std::fs::read(saved).expect("it was saved")), expected);
 }
 
-#[test]
+#[apply(test)]
 fn a_script_with_windows_line_ends_sends_what_one_without_them_does() {
     for script in ["one\r\n\r\ntwo\r\nquit\r\n", "one\n\ntwo\nquit\n", "one\r\n\ntwo\nquit", "one\n\r\ntwo"] {
         let server = Server::start(&[]);
@@ -144,7 +145,7 @@ fn a_script_with_windows_line_ends_sends_what_one_without_them_does() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn an_empty_script_quits_at_once() {
     let server = Server::start(&[]);
     let (_kept, path) = file_with("");
@@ -154,7 +155,7 @@ fn an_empty_script_quits_at_once() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn a_message_in_many_pieces_is_one_and_many_in_one_piece_are_many() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -172,7 +173,7 @@ fn a_message_in_many_pieces_is_one_and_many_in_one_piece_are_many() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn bytes_after_quit_do_not_cost_the_client_its_log() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -188,7 +189,7 @@ fn bytes_after_quit_do_not_cost_the_client_its_log() {
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
-#[test]
+#[apply(test)]
 fn a_client_that_never_closes_does_not_keep_the_server() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -200,7 +201,7 @@ fn a_client_that_never_closes_does_not_keep_the_server() {
     drop(client);
 }
 
-#[test]
+#[apply(test)]
 fn a_message_without_end_is_refused_and_takes_no_memory() {
     let server = Server::start(&[]);
     let mut client = server.connect();

@@ -3,6 +3,7 @@
 //! One test program, so that what has to take its time (a cut cable, a reader who pauses) runs beside
 //! everything else.
 
+#[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
 
@@ -17,3 +18,7 @@ mod patience;
 mod screens;
 mod two_computers;
 mod typed;
+
+fn main() {
+    common::harness::main();
+}

@@ -1,5 +1,6 @@
 //! What the command line offers beyond the assignment.
 
+use macro_rules_attribute::apply;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,12 +15,12 @@ fn assert_of(args: &[&str]) -> assert_cmd::assert::Assert {
     assert_cmd::Command::new(ECHOLOG).args(args).timeout(DEADLINE).assert()
 }
 
-#[test]
+#[apply(test)]
 fn version_names_the_program_and_its_version() {
     assert_of(&["--version"]).code(0).stderr("").stdout(concat!("echolog ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
-#[test]
+#[apply(test)]
 fn help_tells_the_exit_codes_and_each_command_has_examples() {
     for code in ["0  done", "1  it failed", "2  the command line was wrong"] {
         assert_of(&["--help"]).code(0).stderr("").stdout(predicate::str::contains(code));
@@ -32,7 +33,7 @@ fn help_tells_the_exit_codes_and_each_command_has_examples() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn help_fits_into_100_columns() {
     for command in ["", "server", "client", "replay", "record", "check"] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
@@ -44,14 +45,14 @@ fn help_fits_into_100_columns() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn port_0_is_any_free_port_and_the_real_one_is_shown() {
     let server = Server::starting(&mut echolog(&["server", "0", "--bind", "127.0.0.1"]));
     assert_ne!(server.port, 0);
     server.connect();
 }
 
-#[test]
+#[apply(test)]
 fn a_range_gives_its_first_free_port() {
     let first: u16 = own_port().parse().expect("it is a number");
     let range = format!("{first}-{}", first + 2);
@@ -63,7 +64,7 @@ fn a_range_gives_its_first_free_port() {
     assert_eq!(start().port, first);
 }
 
-#[test]
+#[apply(test)]
 fn without_bind_a_server_is_reached_over_ipv4_and_ipv6_and_shows_each_as_what_it_is() {
     for (host, shown) in
         [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1"), ("127.0.7.2", "127.0.0.1")]
@@ -76,7 +77,7 @@ fn without_bind_a_server_is_reached_over_ipv4_and_ipv6_and_shows_each_as_what_it
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_second_client_is_refused_at_once() {
     let server = Server::start(&[]);
     let _first = server.connect();
@@ -86,7 +87,7 @@ fn a_second_client_is_refused_at_once() {
     assert_eq!((second.status.code(), second.out.as_str()), (Some(1), ""), "{second}");
 }
 
-#[test]
+#[apply(test)]
 fn a_client_that_allow_does_not_name_is_refused_and_the_server_goes_on_waiting() {
     let server = Server::start(&["--allow", "127.0.7.3"]);
     let refused = run(&mut server.client(&[]));
@@ -100,7 +101,7 @@ fn a_client_that_allow_does_not_name_is_refused_and_the_server_goes_on_waiting()
     server.shows(&screens::server_connected("127.0.7.3"));
 }
 
-#[test]
+#[apply(test)]
 fn wait_lets_the_client_start_before_its_server() {
     let port = own_port();
     let client = Running::start(&mut echolog(&["client", "127.0.7.4", &port, "--wait", "20"]));
@@ -109,7 +110,7 @@ fn wait_lets_the_client_start_before_its_server() {
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
-#[test]
+#[apply(test)]
 fn wait_gives_up_when_its_time_is_over() {
     // A server that is not up, and a name that is not known.
     for (host, words) in [("127.0.0.1", "nobody listens there"), ("no..host", "cannot find the address")] {
@@ -121,7 +122,7 @@ fn wait_gives_up_when_its_time_is_over() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn pace_pauses_between_messages_and_each_is_on_its_way_before_the_pause() {
     let server = Server::start(&[]);
     let (_kept, script) = file_with("one\ntwo\nthree\nquit\n");
@@ -136,7 +137,7 @@ fn pace_pauses_between_messages_and_each_is_on_its_way_before_the_pause() {
     assert!((Duration::from_millis(900)..Duration::from_secs(10)).contains(&begun.elapsed()));
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_goes_away_during_a_pause_is_noticed_at_once() {
     let server = Server::start(&[]);
     let (_kept, script) = file_with("one\ntwo\n");
@@ -149,7 +150,7 @@ fn a_server_that_goes_away_during_a_pause_is_noticed_at_once() {
     assert_eq!(ended.status.code(), Some(1), "{ended}");
 }
 
-#[test]
+#[apply(test)]
 fn save_log_writes_the_exact_bytes_and_only_a_whole_log_gets_the_name() {
     let (kept, script) = file_with(b"one\n\xff\x1b[2J\n\nquit\n");
     let saved = kept.path().join("log");
@@ -167,7 +168,7 @@ fn save_log_writes_the_exact_bytes_and_only_a_whole_log_gets_the_name() {
     assert_eq!(server.ends().status.code(), Some(1));
 }
 
-#[test]
+#[apply(test)]
 fn a_log_can_be_saved_to_a_pipe_or_a_device() {
     let server = Server::start(&[]);
     let (_kept, script) = file_with("one\ntwo\nquit\n");
@@ -178,7 +179,7 @@ fn a_log_can_be_saved_to_a_pipe_or_a_device() {
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
-#[test]
+#[apply(test)]
 fn messages_at_the_limits_pass() {
     let server = Server::start(&["--max-message", "10", "--max-log", "22"]);
     let (_kept, script) = file_with("0123456789\n0123456789\nquit\n");
@@ -187,7 +188,7 @@ fn messages_at_the_limits_pass() {
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
-#[test]
+#[apply(test)]
 fn a_long_script_has_a_progress_bar_on_stderr_only_where_that_is_a_terminal_and_stdout_is_not() {
     let server = Server::start(&[]);
     let (_kept, script) = file_with("message\n".repeat(200));
@@ -205,7 +206,7 @@ fn a_long_script_has_a_progress_bar_on_stderr_only_where_that_is_a_terminal_and_
     assert_eq!((client.err.as_str(), client.status.code()), ("", Some(0)));
 }
 
-#[test]
+#[apply(test)]
 fn names_resolve_to_addresses() {
     let server = Server::start(&[]);
     let client = run(&mut echolog(&["client", "localhost", &server.port.to_string()]));

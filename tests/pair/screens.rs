@@ -1,6 +1,7 @@
 //! One screen for three ways of feeding a client; and screens that are closed or full, which never
 //! cost anyone the session.
 
+use macro_rules_attribute::apply;
 use std::fs::File;
 use std::process::{Command, Stdio};
 
@@ -35,7 +36,7 @@ fn screen_of(ended: &Ended) -> String {
     ended.out.clone()
 }
 
-#[test]
+#[apply(test)]
 fn typed_piped_and_scripted_sessions_have_the_same_screens_byte_for_byte() {
     let lines = MESSAGES.join("\n") + "\nquit\n";
     let (_kept, script) = file_with(&lines);
@@ -66,7 +67,7 @@ fn typed_piped_and_scripted_sessions_have_the_same_screens_byte_for_byte() {
     assert_eq!(scripted, scripted_from_stdin);
 }
 
-#[test]
+#[apply(test)]
 fn a_script_without_quit_ends_as_ctrl_d_does() {
     let (_kept, script) = file_with("one\ntwo\n");
     let scripted = played(|server| screen_of(&run(&mut server.client(&["--script", &script]))));
@@ -111,7 +112,7 @@ fn session(address: &str, server_screen: &str, client_screen: &str) -> (Ended, E
     (server.ends(), client)
 }
 
-#[test]
+#[apply(test)]
 fn a_server_whose_screen_is_closed_finishes_the_session_and_then_says_so() {
     let (server, client) = session("127.0.3.1", "| head -1", "");
     assert_eq!((client.err.as_str(), client.status.code()), ("", Some(0)));
@@ -122,14 +123,14 @@ fn a_server_whose_screen_is_closed_finishes_the_session_and_then_says_so() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_server_whose_screen_is_full_finishes_the_session_and_then_says_so() {
     let (server, client) = session("127.0.3.2", "> /dev/full", "");
     assert_eq!((client.err.as_str(), client.status.code()), ("", Some(0)));
     server.is(1, "", &format!("error: cannot write the screen: No space left on device\n{SCREEN_LOST}"));
 }
 
-#[test]
+#[apply(test)]
 fn a_client_whose_screen_is_closed_finishes_the_session_and_then_says_so() {
     let (server, client) = session("127.0.3.3", "", "| head -1");
     assert_eq!((server.err.as_str(), server.status.code()), ("", Some(0)));
@@ -140,7 +141,7 @@ fn a_client_whose_screen_is_closed_finishes_the_session_and_then_says_so() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_client_whose_screen_is_full_finishes_the_session_and_then_says_so() {
     let (server, client) = session("127.0.3.4", "", "> /dev/full");
     assert_eq!((server.err.as_str(), server.status.code()), ("", Some(0)));

@@ -1,5 +1,6 @@
 //! The pair on two computers.
 
+use macro_rules_attribute::apply;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -32,95 +33,84 @@ fn is_held(network: &Network, args: &[&str], host: &str, shown_server: &str, sho
     server.ends().shows(&screens::server(shown_server, port, shown_client, &["This is my first message"]));
 }
 
-#[test]
+#[apply(test)]
 fn the_screens_of_two_computers_show_the_addresses_that_the_assignment_shows() {
-    if needs(&TOOLS) {
-        is_held(&Network::ipv4(), &["12345"], "192.168.1.3", "192.168.1.3", "192.168.1.4");
-    }
+    needs(&TOOLS);
+    is_held(&Network::ipv4(), &["12345"], "192.168.1.3", "192.168.1.3", "192.168.1.4");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_with_both_kinds_of_address_is_reached_by_either() {
-    if needs(&TOOLS) {
-        let network =
-            Network::joined(&[("192.168.1.3/24", "192.168.1.4/24"), ("fd00:1::3/64", "fd00:1::4/64")]);
-        is_held(&network, &["12345"], "192.168.1.3", "192.168.1.3", "192.168.1.4");
-        is_held(&network, &["12345"], "fd00:1::3", "192.168.1.3", "fd00:1::4");
-    }
+    needs(&TOOLS);
+    let network = Network::joined(&[("192.168.1.3/24", "192.168.1.4/24"), ("fd00:1::3/64", "fd00:1::4/64")]);
+    is_held(&network, &["12345"], "192.168.1.3", "192.168.1.3", "192.168.1.4");
+    is_held(&network, &["12345"], "fd00:1::3", "192.168.1.3", "fd00:1::4");
 }
 
-#[test]
+#[apply(test)]
 fn two_computers_with_ipv6_alone_show_their_ipv6_addresses() {
-    if needs(&TOOLS) {
-        let network = Network::joined(&[("fd00:1::3/64", "fd00:1::4/64")]);
-        is_held(&network, &["12345"], "fd00:1::3", "fd00:1::3", "fd00:1::4");
-        is_held(&network, &["12345"], "[fd00:1::3]", "fd00:1::3", "fd00:1::4");
-    }
+    needs(&TOOLS);
+    let network = Network::joined(&[("fd00:1::3/64", "fd00:1::4/64")]);
+    is_held(&network, &["12345"], "fd00:1::3", "fd00:1::3", "fd00:1::4");
+    is_held(&network, &["12345"], "[fd00:1::3]", "fd00:1::3", "fd00:1::4");
 }
 
-#[test]
+#[apply(test)]
 fn two_computers_with_nothing_but_link_local_addresses_need_a_zone() {
-    if needs(&TOOLS) {
-        let network = Network::joined(&[("fe80::3/64", "fe80::4/64")]);
-        is_held(&network, &["12345"], "fe80::3%cable", "fe80::3", "fe80::4");
-        is_held(&network, &["12345", "--bind", "fe80::3%cable"], "fe80::3%cable", "fe80::3", "fe80::4");
-    }
+    needs(&TOOLS);
+    let network = Network::joined(&[("fe80::3/64", "fe80::4/64")]);
+    is_held(&network, &["12345"], "fe80::3%cable", "fe80::3", "fe80::4");
+    is_held(&network, &["12345", "--bind", "fe80::3%cable"], "fe80::3%cable", "fe80::3", "fe80::4");
 }
 
-#[test]
+#[apply(test)]
 fn the_address_of_the_default_route_is_shown_before_any_other() {
-    if needs(&TOOLS) {
-        let network =
-            Network::joined(&[("10.9.9.3/24", "10.9.9.4/24"), ("192.168.1.3/24", "192.168.1.4/24")]);
-        ip(&["-n", network.server(), "route", "add", "default", "via", "192.168.1.4"]);
-        is_held(&network, &["12345"], "10.9.9.3", "192.168.1.3", "10.9.9.4");
-    }
+    needs(&TOOLS);
+    let network = Network::joined(&[("10.9.9.3/24", "10.9.9.4/24"), ("192.168.1.3/24", "192.168.1.4/24")]);
+    ip(&["-n", network.server(), "route", "add", "default", "via", "192.168.1.4"]);
+    is_held(&network, &["12345"], "10.9.9.3", "192.168.1.3", "10.9.9.4");
 }
 
-#[test]
+#[apply(test)]
 fn a_computer_without_a_network_shows_the_loopback_address() {
-    if needs(&TOOLS) {
-        let network = Network::joined(&[]);
-        let server = server(&network, &["12345"]);
-        assert_eq!(server.running.shown(), screens::server_ready("127.0.0.1", 12345));
-    }
+    needs(&TOOLS);
+    let network = Network::joined(&[]);
+    let server = server(&network, &["12345"]);
+    assert_eq!(server.running.shown(), screens::server_ready("127.0.0.1", 12345));
 }
 
-#[test]
+#[apply(test)]
 fn a_host_without_ipv6_is_served_over_ipv4() {
-    if needs(&TOOLS) {
-        let network = Network::joined(&[]);
-        for end in [network.server(), network.client()] {
-            let off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
-            run(at(end).args(["sh", "-c", off])).shows("");
-        }
-        for (end, address) in [(network.server(), "192.168.1.3/24"), (network.client(), "192.168.1.4/24")] {
-            ip(&["-n", end, "address", "add", address, "dev", "cable"]);
-        }
-        is_held(&network, &["12345"], "192.168.1.3", "192.168.1.3", "192.168.1.4");
+    needs(&TOOLS);
+    let network = Network::joined(&[]);
+    for end in [network.server(), network.client()] {
+        let off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
+        run(at(end).args(["sh", "-c", off])).shows("");
     }
+    for (end, address) in [(network.server(), "192.168.1.3/24"), (network.client(), "192.168.1.4/24")] {
+        ip(&["-n", end, "address", "add", address, "dev", "cable"]);
+    }
+    is_held(&network, &["12345"], "192.168.1.3", "192.168.1.3", "192.168.1.4");
 }
 
-#[test]
+#[apply(test)]
 fn only_a_client_that_allow_names_is_taken() {
-    if needs(&TOOLS) {
-        let network =
-            Network::joined(&[("192.168.1.3/24", "192.168.1.4/24"), ("fd00:1::3/64", "fd00:1::4/64")]);
-        let server = server(&network, &["12345", "--allow", "fd00:1::4", "--allow", "192.0.2.1"]);
-        let refused = run(&mut client(&network, &["192.168.1.3", "12345"]));
-        assert_eq!(refused.status.code(), Some(1), "{refused}");
-        // Whether it notices while it connects or after is a matter of time.
-        assert!(refused.err.starts_with("error: "), "{refused}");
-        let words = [": Connection reset by peer\n", ": the server refused it\n"];
-        assert!(words.iter().any(|words| refused.err.contains(words)), "{refused}");
-        let taken = run(&mut client(&network, &["fd00:1::3", "12345"]));
-        assert_eq!((taken.err.as_str(), taken.status.code()), ("", Some(0)), "{taken}");
-        server.ends().is(
-            0,
-            &screens::server("192.168.1.3", 12345, "fd00:1::4", &[]),
-            "note: refused a connection from 192.168.1.4: --allow does not name it\n",
-        );
-    }
+    needs(&TOOLS);
+    let network = Network::joined(&[("192.168.1.3/24", "192.168.1.4/24"), ("fd00:1::3/64", "fd00:1::4/64")]);
+    let server = server(&network, &["12345", "--allow", "fd00:1::4", "--allow", "192.0.2.1"]);
+    let refused = run(&mut client(&network, &["192.168.1.3", "12345"]));
+    assert_eq!(refused.status.code(), Some(1), "{refused}");
+    // Whether it notices while it connects or after is a matter of time.
+    assert!(refused.err.starts_with("error: "), "{refused}");
+    let words = [": Connection reset by peer\n", ": the server refused it\n"];
+    assert!(words.iter().any(|words| refused.err.contains(words)), "{refused}");
+    let taken = run(&mut client(&network, &["fd00:1::3", "12345"]));
+    assert_eq!((taken.err.as_str(), taken.status.code()), ("", Some(0)), "{taken}");
+    server.ends().is(
+        0,
+        &screens::server("192.168.1.3", 12345, "fd00:1::4", &[]),
+        "note: refused a connection from 192.168.1.4: --allow does not name it\n",
+    );
 }
 
 // ----------------------------------------------------------------------- for the tests of patience
@@ -150,60 +140,60 @@ fn in_mid_session(network: &Network) -> (Server, Running) {
     (server, client)
 }
 
-pub fn a_cable_pulled_in_an_idle_session() {
-    if needs(&TOOLS) {
-        let network = Network::ipv4();
-        let (server, client) = in_mid_session(&network);
-        network.pull_the_cable();
-        told_by_both(server, client);
-    }
+#[apply(waiting_test)]
+fn a_cable_pulled_in_an_idle_session_is_noticed() {
+    needs(&TOOLS);
+    let network = Network::ipv4();
+    let (server, client) = in_mid_session(&network);
+    network.pull_the_cable();
+    told_by_both(server, client);
 }
 
-pub fn a_loss_that_no_interface_sees_in_an_idle_session() {
-    if needs(&TOOLS) {
-        let network = Network::ipv4();
-        let (server, client) = in_mid_session(&network);
-        network.lose_everything();
-        told_by_both(server, client);
-    }
+#[apply(waiting_test)]
+fn a_loss_that_no_interface_sees_in_an_idle_session_is_noticed() {
+    needs(&TOOLS);
+    let network = Network::ipv4();
+    let (server, client) = in_mid_session(&network);
+    network.lose_everything();
+    told_by_both(server, client);
 }
 
-pub fn a_loss_while_messages_are_typed() {
-    if needs(&TOOLS) {
-        let network = Network::ipv4();
-        let (server, client) = in_mid_session(&network);
-        network.lose_everything();
-        client.types("two\n").shows(&screens::client_sending(&["one", "two"]));
-        told_by_both(server, client);
-    }
+#[apply(waiting_test)]
+fn a_loss_while_messages_are_typed_is_noticed() {
+    needs(&TOOLS);
+    let network = Network::ipv4();
+    let (server, client) = in_mid_session(&network);
+    network.lose_everything();
+    client.types("two\n").shows(&screens::client_sending(&["one", "two"]));
+    told_by_both(server, client);
 }
 
-pub fn a_loss_after_quit_before_the_log() {
-    if needs(&TOOLS) {
-        let network = Network::ipv4();
-        let (server, client) = in_mid_session(&network);
-        network.lose_everything();
-        client.types("quit\n");
-        client.shows("client received message log:\n");
-        told_by_both(server, client);
-    }
+#[apply(waiting_test)]
+fn a_loss_after_quit_before_the_log_is_noticed() {
+    needs(&TOOLS);
+    let network = Network::ipv4();
+    let (server, client) = in_mid_session(&network);
+    network.lose_everything();
+    client.types("quit\n");
+    client.shows("client received message log:\n");
+    told_by_both(server, client);
 }
 
 /// A client that has closed both halves has told so of one only; that it did not get its log shows when
 /// what it is sent is never acknowledged.
-pub fn a_log_that_never_reaches_a_client_that_has_closed() {
-    if needs(&[&TOOLS[..], &["bash"]].concat()) {
-        let network = Network::ipv4();
-        let server = server(&network, &["12345"]);
-        let session = "exec 3<>/dev/tcp/192.168.1.3/12345; echo one >&3; read; printf quit >&3";
-        let client = Running::start(at(network.client()).args(["bash", "-c", session]).stdin(Stdio::piped()));
-        server.shows("\"one\"\n");
-        network.lose_what_the_server_sends();
-        client.types("\n");
-        assert_eq!(client.ends().status.code(), Some(0));
-        let ended = server.running.ends_within(NOTICED);
-        let error = "error: the client went away before it had the whole log: ";
-        assert!(ended.err.starts_with(error), "{ended}");
-        assert_eq!(ended.status.code(), Some(1), "{ended}");
-    }
+#[apply(waiting_test)]
+fn a_log_that_never_reaches_a_client_that_has_closed_is_an_error() {
+    needs(&[&TOOLS[..], &["bash"]].concat());
+    let network = Network::ipv4();
+    let server = server(&network, &["12345"]);
+    let session = "exec 3<>/dev/tcp/192.168.1.3/12345; echo one >&3; read; printf quit >&3";
+    let client = Running::start(at(network.client()).args(["bash", "-c", session]).stdin(Stdio::piped()));
+    server.shows("\"one\"\n");
+    network.lose_what_the_server_sends();
+    client.types("\n");
+    assert_eq!(client.ends().status.code(), Some(0));
+    let ended = server.running.ends_within(NOTICED);
+    let error = "error: the client went away before it had the whole log: ";
+    assert!(ended.err.starts_with(error), "{ended}");
+    assert_eq!(ended.status.code(), Some(1), "{ended}");
 }

@@ -1,5 +1,6 @@
 //! Sessions typed by hand, at a terminal.
 
+use macro_rules_attribute::apply;
 use nix::sys::signal::Signal;
 use rexpect::process::WaitStatus;
 
@@ -12,7 +13,7 @@ fn client_of(server: &Server) -> Terminal {
     client
 }
 
-#[test]
+#[apply(test)]
 fn a_mistyped_port_is_asked_for_again_at_the_server() {
     let port = own_port();
     let mut server = Terminal::start(&["server", "--bind", "127.0.5.1"]);
@@ -27,7 +28,7 @@ fn a_mistyped_port_is_asked_for_again_at_the_server() {
     server.shows(&format!("server is at address: 127.0.5.1\r\nserver is using port: {port}\r\n"));
 }
 
-#[test]
+#[apply(test)]
 fn a_mistyped_address_or_port_is_asked_for_again_at_the_client() {
     let server = Server::start(&[]);
     let mut client = Terminal::start(&["client"]);
@@ -43,7 +44,7 @@ fn a_mistyped_address_or_port_is_asked_for_again_at_the_client() {
     assert!(shown.ends_with(&screens::client(&[])), "{shown}");
 }
 
-#[test]
+#[apply(test)]
 fn a_whole_session_goes_back_and_forth_between_two_screens() {
     let server = Server::start(&[]);
     let mut client = client_of(&server);
@@ -59,7 +60,7 @@ fn a_whole_session_goes_back_and_forth_between_two_screens() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_d_at_the_message_prompt_quits_and_the_log_comes_back() {
     let server = Server::start(&[]);
     let mut client = client_of(&server);
@@ -69,7 +70,7 @@ fn ctrl_d_at_the_message_prompt_quits_and_the_log_comes_back() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_d_at_any_other_prompt_is_a_usage_error() {
     let ended = |asked: &str| {
         format!(
@@ -94,7 +95,7 @@ fn ctrl_d_at_any_other_prompt_is_a_usage_error() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_c_ends_the_client_at_any_prompt_as_the_signal_does_and_the_server_tells_of_it() {
     let mut client = Terminal::start(&["client"]);
     client.shows("enter server address: ").presses_ctrl('c');
@@ -112,7 +113,7 @@ fn ctrl_c_ends_the_client_at_any_prompt_as_the_signal_does_and_the_server_tells_
     server.ends().is(1, &screen, "error: the client left without quit, after 1 message\n");
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_c_ends_the_server_at_any_time_and_the_client_tells_of_it() {
     let mut server = Terminal::start(&["server"]);
     server.shows("enter port to listen on: ").presses_ctrl('c');
@@ -143,7 +144,7 @@ fn assert_interrupted(program: Terminal) {
     assert!(matches!(status, WaitStatus::Signaled(_, Signal::SIGINT, _)), "{status:?}\n{shown}");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_goes_while_someone_types_is_told_at_once_and_a_started_line_is_dropped() {
     let server = Server::start(&[]);
     let mut client = client_of(&server);
@@ -154,7 +155,7 @@ fn a_server_that_goes_while_someone_types_is_told_at_once_and_a_started_line_is_
     assert!(shown.contains("\nerror: the server "), "the error has a line of its own\n{shown}");
 }
 
-#[test]
+#[apply(test)]
 fn a_message_over_the_limit_is_refused_at_the_keyboard_and_asked_for_again() {
     let server = Server::start(&[]);
     let mut client =
@@ -170,7 +171,7 @@ fn a_message_over_the_limit_is_refused_at_the_keyboard_and_asked_for_again() {
     server.ends().shows(&screen);
 }
 
-#[test]
+#[apply(test)]
 fn several_lines_pasted_at_once_are_several_messages() {
     let server = Server::start(&[]);
     let mut client = client_of(&server);

@@ -16,9 +16,11 @@
 //! A comment right before a block may declare how its last command ends, `<!-- exit: 1 -->`, and what
 //! is never twice the same, `<!-- volatile: REGEX -->`. `BLESS=1` rewrites the outputs.
 
+#[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
 
+use macro_rules_attribute::apply;
 use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -27,6 +29,10 @@ use common::network::{Network, TOOLS, at};
 use common::{ECHOLOG, Running, Terminal, needs};
 use regex::Regex;
 use rexpect::process::WaitStatus;
+
+fn main() {
+    common::harness::main();
+}
 
 /// What the pair's programs ask; a person's answer stands behind it on the same line.
 const PROMPTS: [&str; 4] = [
@@ -39,11 +45,9 @@ const PROMPTS: [&str; 4] = [
 /// What shows that a server is ready.
 const READY: &str = "server is using port: ";
 
-#[test]
+#[apply(test)]
 fn every_command_and_every_output_of_the_readme_is_true() {
-    if !needs(&TOOLS) {
-        return;
-    }
+    needs(&TOOLS);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = std::fs::read_to_string(root.join("README.md")).expect("there is a README.md");
     let blocks = blocks(&readme).unwrap_or_else(|error| panic!("README.md:{error}"));
@@ -376,11 +380,9 @@ hello
 ```
 ";
 
-#[test]
+#[apply(test)]
 fn a_true_text_is_found_true_and_one_changed_in_any_line_is_not() {
-    if !needs(&TOOLS) {
-        return;
-    }
+    needs(&TOOLS);
     assert!(is_true(TWO_TERMINALS));
     for (was, changed) in [
         ("address: 192.168.1.4", "address: 192.168.1.5"),
@@ -392,11 +394,9 @@ fn a_true_text_is_found_true_and_one_changed_in_any_line_is_not() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn commands_outputs_exit_codes_and_files_are_looked_at() {
-    if !needs(&TOOLS) {
-        return;
-    }
+    needs(&TOOLS);
     for (markdown, verdict) in [
         ("```console\n$ echo one\none\n$ echo two \\\n> three\ntwo three\n```", true),
         ("```console\n$ echo one\ntwo\n```", false),
@@ -417,7 +417,7 @@ fn commands_outputs_exit_codes_and_files_are_looked_at() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_block_that_would_escape_is_an_error() {
     for markdown in [
         "```\ntext\n```",

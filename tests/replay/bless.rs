@@ -1,6 +1,7 @@
 //! Blessing: goldens are written from what was seen, keep their placeholders, and are shown.
 
 use crate::{Fixtures, Replay, Told as _, common};
+use macro_rules_attribute::apply;
 
 const SERVER: &str = "\
 server is at address: [SERVER_ADDRESS]
@@ -10,7 +11,7 @@ server received message: \"hello from 127.0.0.1\"
 the client has informed the server that it is quitting
 ";
 
-#[test]
+#[apply(test)]
 fn a_new_fixture_needs_only_its_messages() {
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"hello from 127.0.0.1\nquit\n");
@@ -25,7 +26,7 @@ fn a_new_fixture_needs_only_its_messages() {
     Replay::of(&["--bless", fixtures.path()]).run().ends_with(0).says("same new").is_silent_about("@@");
 }
 
-#[test]
+#[apply(test)]
 fn only_what_has_changed_is_rewritten_and_shown() {
     let fixtures = Fixtures::with("one-message");
     let before = fixtures.read("one-message/server.golden");
@@ -41,11 +42,9 @@ fn only_what_has_changed_is_rewritten_and_shown() {
     assert_eq!(fixtures.read("one-message/server.golden"), before);
 }
 
-#[test]
+#[apply(test)]
 fn sessions_that_show_different_screens_are_refused() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"hello\nquit\n");
     // A sound server, but for a first line that is different each time.
@@ -55,11 +54,9 @@ fn sessions_that_show_different_screens_are_refused() {
     assert!(!fixtures.dir("new").join("server.golden").exists(), "{ended}");
 }
 
-#[test]
+#[apply(test)]
 fn a_screen_with_a_placeholder_on_it_is_refused() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"hello\nquit\n");
     let server = "sh -c 'echo \"listening on [PORT]\"; exec python3 tests/broken/server.py none {port}'";
@@ -70,11 +67,9 @@ fn a_screen_with_a_placeholder_on_it_is_refused() {
     assert!(!fixtures.dir("new").join("server.golden").exists(), "{ended}");
 }
 
-#[test]
+#[apply(test)]
 fn goldens_of_a_foreign_pair_hold_its_own_addresses_and_ports() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"hello\nquit\n");
     let client = "sh -c 'echo to {host} port {port}; exec python3 tests/broken/client.py none {host} {port}'";
@@ -84,11 +79,9 @@ fn goldens_of_a_foreign_pair_hold_its_own_addresses_and_ports() {
     Replay::of(&arguments).run().ends_with(0).says("8 passed");
 }
 
-#[test]
+#[apply(test)]
 fn a_pair_with_other_words_that_asks_at_the_keyboard_can_be_blessed_and_replayed() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"hello\n\nquit\n");
     let programs = [
@@ -108,7 +101,7 @@ fn a_pair_with_other_words_that_asks_at_the_keyboard_can_be_blessed_and_replayed
     Replay::of(&[fixtures.path()]).and(&programs).and(&cuts).run().ends_with(0).says("3 passed");
 }
 
-#[test]
+#[apply(test)]
 fn what_a_terminal_cannot_carry_is_blessed_from_the_other_drives() {
     let fixtures = Fixtures::new();
     fixtures.write("new/messages.txt", b"\x1b[2J\xff\nquit\n");
@@ -119,11 +112,9 @@ fn what_a_terminal_cannot_carry_is_blessed_from_the_other_drives() {
     terminal.ends_with(2).says("4 not run").says("error: nothing could be played");
 }
 
-#[test]
+#[apply(test)]
 fn goldens_that_cannot_be_written_are_an_error() {
-    if !common::needs(&["unshare", "mount"]) {
-        return;
-    }
+    common::needs(&["unshare", "mount"]);
     let fixtures = Fixtures::with("one-message");
     fixtures.write("one-message/server.golden", b"");
     let script = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\" && shift && exec \"$@\"";

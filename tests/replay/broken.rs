@@ -1,6 +1,7 @@
 //! Programs that are broken on purpose: each is caught, for the right reason, in time, and nothing of
 //! it is left running.
 
+use macro_rules_attribute::apply;
 use std::time::Instant;
 
 use crate::{Fixtures, Replay, Told as _, client, common, server};
@@ -39,11 +40,9 @@ fn server_is_caught(drive: &str, wire: &str, flaw: &str, outcome: &str, reason: 
     is_caught(drive, wire, &["--server", &server(flaw)], outcome, reason)
 }
 
-#[test]
+#[apply(test)]
 fn the_same_programs_without_a_flaw_pass_everything() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let wires = "direct,drip,lump,shuffle:1,split:to-server:5,split:to-client:9";
     for [option, program] in
         [["--server".to_owned(), server("none")], ["--client".to_owned(), client("none")]]
@@ -52,50 +51,40 @@ fn the_same_programs_without_a_flaw_pass_everything() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_keeps_its_screen_back_until_the_end() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let reason = "the server did not show message 1 when it arrived, before the next was typed";
     server_is_caught("terminal", "direct", "held-back", "FAIL", reason);
     // Only the lockstep of a terminal can tell.
     play("script", "direct", &["--server", &server("held-back")]).ends_with(0);
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_loses_the_last_message() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     server_is_caught("script", "direct", "loses-the-last", "FAIL", "it ends after 2 of 3")
         .says("-server received message: \"And this is the last one\"");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_sends_the_log_short() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let reason = "the log on the client's screen is not the messages that were sent: it ends after 2 of 3";
     server_is_caught("pipe", "direct", "short-log", "FAIL", reason)
         .is_silent_about("the server's screen is not its golden");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_reorders_the_log() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let reason = "message 1 was \"This is my first message\", the log has \"This is my second message\"";
     server_is_caught("pipe", "direct", "reordered-log", "FAIL", reason);
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_takes_one_read_for_one_message() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     // What it takes for one message is three and the quit, so it goes on waiting.
     server_is_caught("script", "lump", "one-read-one-message", "HUNG", "the server did not end in time")
         .says("+server received message: \"This is my first message\n+This is my second message");
@@ -111,101 +100,81 @@ fn a_server_that_takes_one_read_for_one_message() {
     play("terminal", "direct", &["--server", &server("one-read-one-message")]).ends_with(0);
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_ends_with_exit_code_1() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     server_is_caught("pipe", "drip", "exit-1", "FAIL", "the server ended with exit code 1, where 0 is due")
         .is_silent_about("golden");
     let programs = ["--client", &client("exit-1")];
     is_caught("pipe", "direct", &programs, "FAIL", "the client ended with exit code 1, where 0 is due");
 }
 
-#[test]
+#[apply(test)]
 fn a_client_that_prints_the_log_without_reading_it() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let programs = ["--client", &client("own-log")];
     let read = "left unread what the server had sent: what it shows is not the server's log";
     is_caught("pipe", "drip", &programs, "FAIL", read);
     is_caught("terminal", "lump", &programs, "FAIL", read);
 }
 
-#[test]
+#[apply(test)]
 fn a_client_that_takes_any_log_for_the_whole() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let whole = "the client ended with exit code 0, as if the log had been whole";
     is_caught("pipe", "cut:to-client:9:fin", &["--client", &client("none")], "FAIL", whole);
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_says_nothing_of_a_cut() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let silent = "the client failed without saying so";
     is_caught("pipe", "cut:to-client:9:rst", &["--client", &client("silent")], "FAIL", silent);
     play("pipe", "cut:to-client:9:rst", &["--client", &client("none")]).ends_with(0);
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_takes_the_end_of_the_connection_for_quit() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let reason = "the server ended with exit code 0, as if the session had been whole, but the client's quit";
     server_is_caught("pipe", "cut:to-server:30:fin", "takes-an-end-for-quit", "FAIL", reason)
         .says("-server received message: \"And this is the last one\"");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_shows_half_a_message() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let reason = "what the server showed until the cut is not how its golden begins:";
     server_is_caught("pipe", "cut:to-server:30:fin", "shows-half-a-message", "FAIL", reason)
         .says("+server received message: \"This \"");
     play("pipe", "cut:to-server:30:fin", &["--server", &server("none")]).ends_with(0);
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_dies_at_start() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     server_is_caught("pipe", "direct", "dies-at-start", "CRASHED", "the server ended before it listened")
         .says("server: ended with exit code 1 after")
         .says("stderr: error: nothing works today")
         .says("client: not started");
 }
 
-#[test]
+#[apply(test)]
 fn a_server_that_never_listens() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let reason = "the server ran, but never listened on its port";
     server_is_caught("pipe", "direct", "never-listens", "HUNG", reason).says("client: not started");
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_crashes() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     server_is_caught("pipe", "direct", "crashes", "CRASHED", "the server was ended by SIGSEGV");
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_never_ends() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     server_is_caught("pipe", "direct", "never-ends", "HUNG", "the server did not end in time")
         .says("server: did not end; ended by SIGTERM after 4.")
         .is_silent_about("golden");
@@ -213,11 +182,9 @@ fn a_program_that_never_ends() {
     is_caught("pipe", "direct", &programs, "HUNG", "the client did not end in time");
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_ignores_sigterm_and_sighup() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     server_is_caught("pipe", "direct", "ignores-signals", "HUNG", "the server did not end in time")
         .says("since it ignored SIGTERM and SIGHUP");
     let programs = ["--client", &client("ignores-signals")];
@@ -225,31 +192,25 @@ fn a_program_that_ignores_sigterm_and_sighup() {
         .says("since it ignored SIGTERM and SIGHUP");
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_floods_its_screen() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     server_is_caught("pipe", "direct", "floods", "FLOODED", "the server showed more than it may")
         .is_silent_about("golden");
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_leaves_a_grandchild_in_a_session_of_its_own() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let reason = "the server left a process running, which has been killed:";
     server_is_caught("pipe", "direct", "leaves-a-grandchild", "FAIL", reason)
         .says("sleep 987")
         .is_silent_about("golden");
 }
 
-#[test]
+#[apply(test)]
 fn blessing_any_of_them_is_refused_and_changes_nothing() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let flaws = [
         ("--server", server("held-back")),
         ("--server", server("loses-the-last")),

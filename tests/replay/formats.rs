@@ -1,5 +1,6 @@
 //! Reports: for people, and for programs as those programs themselves read them.
 
+use macro_rules_attribute::apply;
 use std::fs;
 use std::process::Command;
 
@@ -25,7 +26,7 @@ fn mixed() -> Fixtures {
 
 const DIRECT: [&str; 2] = ["--wire", "direct"];
 
-#[test]
+#[apply(test)]
 fn a_log_gets_a_line_for_each_case_and_no_colour() {
     let fixtures = mixed();
     let ended = Replay::of(&[fixtures.path()]).and(&DIRECT).run();
@@ -39,7 +40,7 @@ fn a_log_gets_a_line_for_each_case_and_no_colour() {
         .is_silent_about("\x1b");
 }
 
-#[test]
+#[apply(test)]
 fn a_report_for_people_fits_in_80_columns() {
     let fixtures = mixed();
     for arguments in [
@@ -59,11 +60,9 @@ fn a_report_for_people_fits_in_80_columns() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn the_command_that_repeats_a_session_can_be_pasted() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     let fixtures = Fixtures::with("one-message");
     let named = "it's mine";
     fs::rename(fixtures.dir("one-message"), fixtures.dir("x").with_file_name(named))
@@ -84,7 +83,7 @@ fn the_command_that_repeats_a_session_can_be_pasted() {
         .says("1 case: 0 passed, 1 failed (1 session in");
 }
 
-#[test]
+#[apply(test)]
 fn json_says_everything_that_people_are_told() {
     let fixtures = mixed();
     let ended = Replay::of(&[fixtures.path(), "--format", "json"]).and(&DIRECT).run();
@@ -113,11 +112,9 @@ fn json_says_everything_that_people_are_told() {
     assert!(not_run["reason"].as_str().expect("a reason").starts_with("line 1 has bytes"));
 }
 
-#[test]
+#[apply(test)]
 fn junit_xml_keeps_to_its_schema_and_is_read_by_a_consumer() {
-    if !common::needs(&["xmllint", "python3"]) {
-        return;
-    }
+    common::needs(&["xmllint", "python3"]);
     let fixtures = mixed();
     let report = format!("{}/report.xml", fixtures.path());
     let arguments = [fixtures.path(), "--format", "junit", "--output", &report];
@@ -154,11 +151,9 @@ for suite in tree.parse(sys.argv[1]).getroot():
     );
 }
 
-#[test]
+#[apply(test)]
 fn tap_is_read_by_prove() {
-    if !common::needs(&["prove"]) {
-        return;
-    }
+    common::needs(&["prove"]);
     let fixtures = mixed();
     let report = format!("{}/report.tap", fixtures.path());
     let arguments = [fixtures.path(), "--format", "tap", "--output", &report];
@@ -178,7 +173,7 @@ fn tap_is_read_by_prove() {
     proved.says("Tests=3").says("Result: PASS");
 }
 
-#[test]
+#[apply(test)]
 fn parts_are_disjoint_and_together_all_there_is() {
     let list = |shard: &[&str]| {
         let ended = Replay::of(&["--list", "--wire", "direct,drip,every-cut"]).and(shard).run();
@@ -193,7 +188,7 @@ fn parts_are_disjoint_and_together_all_there_is() {
     assert_eq!(parts, all);
 }
 
-#[test]
+#[apply(test)]
 fn a_session_is_shown_as_two_columns_in_time_order() {
     let ended = Replay::of(&["fixtures/sample-session", "--show"]).run();
     ended.ends_with(0).says("sample-session::terminal::direct");
@@ -220,7 +215,7 @@ fn a_session_is_shown_as_two_columns_in_time_order() {
     assert!(lines[places[1]].find("client has").expect("it is there") > 38, "{ended}");
 }
 
-#[test]
+#[apply(test)]
 fn a_terminal_gets_colour_and_only_what_failed_and_no_colour_where_that_is_asked_for() {
     let fixtures = mixed();
     let run = |no_colour: &str| {
@@ -239,7 +234,7 @@ fn a_terminal_gets_colour_and_only_what_failed_and_no_colour_where_that_is_asked
     assert!(plain.contains("3 cases: 2 passed, 1 failed (3 sessions in "), "{plain}");
 }
 
-#[test]
+#[apply(test)]
 fn everything_of_a_failed_session_is_kept() {
     let fixtures = mixed();
     let keep = format!("{}/kept", fixtures.path());

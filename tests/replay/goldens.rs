@@ -1,6 +1,7 @@
 //! Every kind of change to a golden makes a replay fail, and says what has changed.
 
 use crate::{Fixtures, Replay, Told as _};
+use macro_rules_attribute::apply;
 
 const GOLDENS: [&str; 2] = ["sample-session/server.golden", "sample-session/client.golden"];
 
@@ -37,7 +38,7 @@ fn shown(line: &str) -> &str {
     line.split('[').next().expect("there is a first").trim_end()
 }
 
-#[test]
+#[apply(test)]
 fn a_dropped_line_is_noticed() {
     for_each_line(|golden, mut lines, index| {
         let dropped = lines.remove(index);
@@ -45,7 +46,7 @@ fn a_dropped_line_is_noticed() {
     });
 }
 
-#[test]
+#[apply(test)]
 fn an_added_line_is_noticed() {
     for_each_line(|golden, mut lines, index| {
         lines.insert(index, "one more\n".to_owned());
@@ -53,7 +54,7 @@ fn an_added_line_is_noticed() {
     });
 }
 
-#[test]
+#[apply(test)]
 fn a_changed_line_is_noticed() {
     for_each_line(|golden, mut lines, index| {
         let before = lines[index].clone();
@@ -65,7 +66,7 @@ fn a_changed_line_is_noticed() {
     });
 }
 
-#[test]
+#[apply(test)]
 fn two_swapped_lines_are_noticed() {
     for_each_line(|golden, mut lines, index| {
         if index + 1 < lines.len() {
@@ -75,7 +76,7 @@ fn two_swapped_lines_are_noticed() {
     });
 }
 
-#[test]
+#[apply(test)]
 fn a_missing_line_end_is_noticed() {
     for golden in GOLDENS {
         let fixtures = Fixtures::with("sample-session");
@@ -84,7 +85,7 @@ fn a_missing_line_end_is_noticed() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_placeholder_with_a_value_in_its_place_is_noticed() {
     let fixtures = Fixtures::with("sample-session");
     let golden = GOLDENS[0];
@@ -101,7 +102,7 @@ fn a_placeholder_with_a_value_in_its_place_is_noticed() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_changed_message_is_noticed_on_both_screens() {
     let fixtures = Fixtures::with("sample-session");
     let messages = fixtures.read("sample-session/messages.txt").replace("second", "2nd");

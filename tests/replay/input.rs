@@ -1,5 +1,6 @@
 //! Bad input: each has a clear error, and exit code 2.
 
+use macro_rules_attribute::apply;
 use std::fs;
 
 use crate::{Fixtures, Replay, Told as _, common};
@@ -12,7 +13,7 @@ fn fails(arguments: &[&str], error: &str) {
     assert!(ended.err.starts_with("error: "), "{ended}");
 }
 
-#[test]
+#[apply(test)]
 fn a_place_without_fixtures_is_an_error_and_never_a_success() {
     let empty = Fixtures::new();
     fails(&[empty.path()], &format!("error: no fixture found in {}", empty.path()));
@@ -21,7 +22,7 @@ fn a_place_without_fixtures_is_an_error_and_never_a_success() {
     fails(&["Cargo.toml"], "error: not a directory: Cargo.toml");
 }
 
-#[test]
+#[apply(test)]
 fn submissions_to_check_are_no_fixtures_and_do_not_stand_in_the_way_of_fixtures() {
     let fixtures = Fixtures::with("one-message");
     fixtures.write("submissions/sound/echolog.toml", b"");
@@ -34,14 +35,14 @@ fn submissions_to_check_are_no_fixtures_and_do_not_stand_in_the_way_of_fixtures(
     fails(&[&submissions], "`echolog check");
 }
 
-#[test]
+#[apply(test)]
 fn a_directory_among_fixtures_with_none_of_their_files_is_an_error() {
     let fixtures = Fixtures::with("one-message");
     fixtures.write("mistyped/mesages.txt", b"hello\n");
     fails(&[fixtures.path()], "error: not a fixture: ");
 }
 
-#[test]
+#[apply(test)]
 fn half_a_fixture_is_an_error_that_names_what_is_missing() {
     for (file, error) in [
         ("messages.txt", "one-message has no messages.txt"),
@@ -59,7 +60,7 @@ fn half_a_fixture_is_an_error_that_names_what_is_missing() {
     fails(&[fixtures.path()], "`echolog replay --bless ");
 }
 
-#[test]
+#[apply(test)]
 fn a_file_that_cannot_be_read_is_an_error() {
     let fixtures = Fixtures::with("one-message");
     let golden = fixtures.dir("one-message").join("server.golden");
@@ -68,7 +69,7 @@ fn a_file_that_cannot_be_read_is_an_error() {
     fails(&[fixtures.path()], "server.golden: Is a directory");
 }
 
-#[test]
+#[apply(test)]
 fn an_unknown_placeholder_is_an_error_that_names_its_line() {
     let fixtures = Fixtures::with("one-message");
     let golden = fixtures.read("one-message/server.golden").replace("[PORT]", "[SERVER_PORT]");
@@ -81,7 +82,7 @@ fn an_unknown_placeholder_is_an_error_that_names_its_line() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn a_command_that_cannot_be_run_is_an_error() {
     let one = "fixtures/one-message";
     let direct = ["--wire", "direct"];
@@ -99,7 +100,7 @@ fn a_command_that_cannot_be_run_is_an_error() {
     fails(&[one, "--client", "'x"], "error: --client: a quote is left open");
 }
 
-#[test]
+#[apply(test)]
 fn what_is_no_drive_no_wire_no_part_and_no_number_is_an_error() {
     let one = "fixtures/one-message";
     fails(&[one, "--drive", "telepathy"], "error: --drive: not a drive: telepathy");
@@ -118,11 +119,9 @@ fn what_is_no_drive_no_wire_no_part_and_no_number_is_an_error() {
     fails(&["--list", "--format", "tap", one], "error: a list is for people or JSON");
 }
 
-#[test]
+#[apply(test)]
 fn where_no_port_is_free_nothing_can_be_played() {
-    if !common::needs(&["python3", "unshare"]) {
-        return;
-    }
+    common::needs(&["python3", "unshare"]);
     // In a network of its own, where taking every port is nobody else's loss.
     let take_all = "import os, resource, socket, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (12000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

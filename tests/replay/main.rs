@@ -2,6 +2,7 @@
 //! programs that are broken on purpose, each for one reason. Both output streams are always checked,
 //! and that no process is left.
 
+#[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
 
@@ -19,6 +20,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::{Ended, Running};
+
+fn main() {
+    common::harness::main();
+}
 
 /// `echolog replay` with `arguments`. Everything that it starts inherits a mark from it.
 struct Replay {

@@ -1,5 +1,6 @@
 //! Recording a fixture: what is typed becomes one, and the terminal is left as it was.
 
+use macro_rules_attribute::apply;
 use std::process::{Command, Stdio};
 
 use crate::common::{self, Running, Terminal};
@@ -21,7 +22,7 @@ fn left_as_it_was(shown: &str) {
     assert!(settings.len() == 2 && settings[0] == settings[1], "{shown}");
 }
 
-#[test]
+#[apply(test)]
 fn what_is_typed_becomes_a_fixture_that_is_replayed_at_once() {
     let fixtures = Fixtures::new();
     let dir = format!("{}/mine", fixtures.path());
@@ -40,7 +41,7 @@ fn what_is_typed_becomes_a_fixture_that_is_replayed_at_once() {
     Replay::of(&[fixtures.path()]).run().ends_with(0).says("12 passed");
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_c_records_nothing_and_leaves_the_terminal_as_it_was() {
     let fixtures = Fixtures::new();
     let dir = format!("{}/mine", fixtures.path());
@@ -57,7 +58,7 @@ fn ctrl_c_records_nothing_and_leaves_the_terminal_as_it_was() {
     assert!(!fixtures.dir("").join("mine").exists(), "{shown}");
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_c_at_a_plain_prompt_ends_the_client_too() {
     let fixtures = Fixtures::new();
     let dir = format!("{}/mine", fixtures.path());
@@ -69,7 +70,7 @@ fn ctrl_c_at_a_plain_prompt_ends_the_client_too() {
     assert!(shown.contains("error: stopped; nothing was recorded"), "{shown}");
 }
 
-#[test]
+#[apply(test)]
 fn a_session_that_is_piped_in_is_recorded_too() {
     let fixtures = Fixtures::new();
     let dir = format!("{}/mine", fixtures.path());
@@ -94,7 +95,7 @@ fn a_session_that_is_piped_in_is_recorded_too() {
     assert!(fixtures.read("mine/client.golden").ends_with("client received message log:\nother\n"));
 }
 
-#[test]
+#[apply(test)]
 fn a_place_that_is_no_directory_is_an_error() {
     let mut command = Command::new(common::ECHOLOG);
     let ended = common::run(command.args(["record", "Cargo.toml"]).stdin(Stdio::null()));

@@ -1,5 +1,6 @@
 //! Ctrl-C: a replay stops at once, leaves nothing running, and reports what had been done.
 
+use macro_rules_attribute::apply;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -8,11 +9,9 @@ use nix::unistd::Pid;
 use crate::common::{self, DEADLINE, Running, file_with};
 use crate::{Replay, Told as _, processes_with, server};
 
-#[test]
+#[apply(test)]
 fn ctrl_c_stops_a_replay_at_once_and_reports_what_had_been_done() {
-    if !common::needs(&["python3"]) {
-        return;
-    }
+    common::needs(&["python3"]);
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let (_keep, report) = file_with("");
         let never_ends = server("ignores-signals");

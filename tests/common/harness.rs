@@ -1,0 +1,172 @@
+//! The test harness of all programs in tests/: it runs their tests with libtest-mimic, and lists at the end
+//! those that this machine cannot run, with the reason.
+//!
+//! What holds: a test that did not run is ignored and never counted as passed; where CI runs (CI=true), a
+//! missing tool is a failure; a failed test reports where it panicked; nothing else is printed while tests run.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use super::tools;
+
+/// A test function, registered by `#[apply(test)]` or `#[apply(waiting_test)]`.
+pub struct Function {
+    pub name: &'static str,
+    pub run: fn(),
+    pub waits: bool,
+}
+
+inventory::collect!(Function);
+
+/// Registers a function as a test of this program: `#[apply(test)]` in place of `#[test]`, which a program with
+/// a harness of its own would drop without a word.
+macro_rules! test {
+    ($($function:tt)*) => { registered! { waits: false, $($function)* } };
+}
+
+/// Registers a test that takes half a minute and needs no processor in that time.
+macro_rules! waiting_test {
+    ($($function:tt)*) => { registered! { waits: true, $($function)* } };
+}
+
+macro_rules! registered {
+    (waits: $waits:literal, $(#[$attribute:meta])* fn $name:ident() $body:block) => {
+        $(#[$attribute])*
+        fn $name() $body
+
+        inventory::submit! {
+            $crate::common::harness::Function {
+                name: concat!(module_path!(), "::", stringify!($name)),
+                run: $name,
+                waits: $waits,
+            }
+        }
+    };
+}
+
+/// Ends a test that needs something that this machine lacks: programs by name, and `root` for the superuser.
+pub fn needs(names: &[&str]) {
+    if let Some(reason) = tools::missing(names) {
+        // Unwinds without a call of the panic hook.
+        panic::resume_unwind(Box::new(CannotRun(reason)));
+    }
+}
+
+/// What [`needs`] unwinds with.
+struct CannotRun(String);
+
+/// A test: it passes, fails (also by a panic), or returns why it cannot run here.
+pub struct Test {
+    name: String,
+    run: Box<dyn FnOnce() -> Result<Completion, Failed> + Send>,
+    /// Whether it waits for most of its time, and so runs beside the others from the start.
+    waits: bool,
+}
+
+impl Test {
+    pub fn new(
+        name: impl Into<String>,
+        run: impl FnOnce() -> Result<Completion, Failed> + Send + 'static,
+    ) -> Self {
+        Test { name: name.into(), run: Box::new(run), waits: false }
+    }
+}
+
+impl From<&'static Function> for Test {
+    fn from(function: &'static Function) -> Self {
+        let name = function.name.split_once("::").map_or(function.name, |(_program, name)| name);
+        let run = || {
+            (function.run)();
+            Ok(Completion::Completed)
+        };
+        Test { waits: function.waits, ..Test::new(name, run) }
+    }
+}
+
+/// Runs all registered tests of this program, and exits.
+pub fn main() -> ! {
+    run(inventory::iter::<Function>.into_iter().map(Test::from).collect())
+}
+
+/// Runs `tests`, lists the ignored ones at the end, and exits.
+pub fn run(mut tests: Vec<Test>) -> ! {
+    let mut arguments = Arguments::from_args();
+    // A person who asks for certain tests wants their names; a run of all of them is one character a test.
+    arguments.quiet |= arguments.filter.is_none() && arguments.format.is_none();
+    report_panics_with_tests();
+    tests.sort_by(|one, other| (one.waits, &one.name).cmp(&(other.waits, &other.name)));
+    let ignored = Ignored::default();
+    let trials = tests.into_iter().map(|test| trial(test, &arguments, &ignored)).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if arguments.format.is_none() {
+        list(&ignored);
+    }
+    conclusion.exit();
+}
+
+/// The names of ignored tests by reason.
+type Ignored = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+
+fn list(ignored: &Ignored) {
+    for (reason, names) in &mut *ignored.lock().expect("all tests have ended") {
+        names.sort();
+        println!("ignored, {reason}:\n    {}\n", names.join("\n    "));
+    }
+}
+
+fn trial(test: Test, arguments: &Arguments, ignored: &Ignored) -> Trial {
+    let Test { name, run, waits } = test;
+    let (listed, ignored) = (name.clone(), ignored.clone());
+    let run = move || {
+        let result = result(run);
+        if let Ok(Completion::Ignored { reason: Some(reason) }) = &result {
+            let mut ignored = ignored.lock().expect("nothing panics while it is locked");
+            ignored.entry(reason.clone()).or_default().push(listed);
+        }
+        result
+    };
+    let asked = !arguments.list && !arguments.is_filtered_out(&Trial::test(&name, || Ok(())));
+    if waits && asked {
+        let running = thread::spawn(run);
+        Trial::ignorable_test(name, || running.join().expect("its panics are caught"))
+    } else {
+        Trial::ignorable_test(name, run)
+    }
+}
+
+fn result(run: impl FnOnce() -> Result<Completion, Failed>) -> Result<Completion, Failed> {
+    IS_TEST.set(true);
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| match payload.downcast() {
+        Ok(cannot_run) => {
+            let CannotRun(reason) = *cannot_run;
+            Ok(Completion::ignored_with(reason))
+        }
+        Err(_) => Err(PANIC.take().unwrap_or_else(|| "panicked without a message".into()).into()),
+    })
+}
+
+thread_local! {
+    /// Whether this thread runs tests.
+    static IS_TEST: Cell<bool> = const { Cell::new(false) };
+    /// Where and why this thread panicked last.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps what a test panics with for the list of failures, instead of printing it in between.
+fn report_panics_with_tests() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !IS_TEST.get() {
+            return print(info);
+        }
+        let trace = Backtrace::capture();
+        let trace = (trace.status() == BacktraceStatus::Captured).then(|| format!("\n{trace}"));
+        PANIC.set(Some(format!("{info}{}", trace.unwrap_or_default())));
+    }));
+}
