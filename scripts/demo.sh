@@ -4,8 +4,8 @@
 #
 # With tmux: two panes of a tmux of its own, which nobody else's tmux knows of. Without tmux, or
 # without a terminal that can show panes: the same session as two columns. Where CI runs, the panes
-# are played with nobody watching, and printed at the end. Every step waits for what the screens show;
-# the pauses between them are for whoever watches.
+# are played with nobody watching, and printed at the end. Every step waits for what the screens show,
+# and only then is the next one taken; the pauses in between are for the eye.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,8 @@ case ${1:-} in
 *) echo "error: what does $1 mean?"$'\n'"$usage" >&2 && exit 2 ;;
 esac
 
-messages=('This is my first message' 'And here comes my second one')
+# Short enough for 100 columns: no line of either program wraps there.
+messages=('hello' 'and again')
 deadline=20
 [ "${CI:-}" != true ] || DEMO_PACE=${DEMO_PACE:-0}
 pace=${DEMO_PACE:-1}
@@ -71,7 +72,7 @@ To do it yourself, in two terminals (or on two computers):
     $1 server 12345
     $1 client localhost 12345
 
-quit ends the session; \`$1 --help\` tells the rest.
+quit ends the session. All commands and options: $1 --help
 END
 }
 
@@ -82,67 +83,104 @@ called() {
     echo "$here"
 }
 
-# ------------------------------------------------------------------------------------ two columns
-
-# Prints lines that begin with L or R at the left or at the right, as they come.
-in_columns() {
-    local width side text piece empty
-    width=$((($(terminal_columns) - 3) / 2))
-    printf -v empty '%*s' "$width" ''
-    printf '%s | %s\n' "server${empty:6}" client
-    printf '%s-+-%s\n' "${empty// /-}" "${empty// /-}"
-    while IFS= read -r line; do
-        side=${line:0:1} text=${line:1}
-        while IFS= read -r piece; do
-            if [ "$side" = L ]; then
-                printf '%s | \n' "$piece${empty:${#piece}}"
-            else
-                printf '%s | %s\n' "$empty" "$piece"
-            fi
-        done < <(printf '%s\n' "$text" | fold -s -w "$width")
-    done
+# The width of the server's side: its longest line has 54 characters, and the client's has 44.
+server_width() {
+    local half=$((($1 - 2) / 2))
+    if [ "$half" -gt 54 ] || [ "$1" -lt 100 ]; then echo "$half"; else echo 54; fi
 }
 
-terminal_columns() {
+# Lines and columns of the terminal; what it says does not count where there is none.
+terminal_size() {
     local size
-    size=$( (stty size </dev/tty) 2>/dev/null) || size='24 80'
-    size=${size#* }
-    [ "$size" -ge 40 ] || size=80
+    size=$( (stty size </dev/tty) 2>/dev/null) || size='0 0'
+    [ "${size#* }" -ge 40 ] || size='24 100'
     echo "$size"
 }
 
-is_ready_or_gone() {
-    grep -q '^server is using port: ' "$own/server" || ! kill -0 "$1" 2>/dev/null
+# ------------------------------------------------------------------------------------ two columns
+
+# Prints lines on the server's (left) or on the client's (right) side.
+on_side() {
+    local side=$1 piece
+    while IFS= read -r piece; do
+        if [ "$side" = server ]; then
+            printf '%s│\n' "$piece${empty:${#piece}}"
+        else
+            printf '%s│ %s\n' "$empty" "$piece"
+        fi
+    done < <(fold -s -w "$([ "$side" = server ] && echo "$left" || echo "$right")")
+}
+
+# Prints what a program has shown since it was last asked, up to the line that ends in $2 if there is one.
+show_new() {
+    local side=$1 upto=${2:-} line
+    while IFS= read -r line; do
+        shown[$side]=$((shown[$side] + 1))
+        printf '%s\n' "$line" | on_side "$side"
+        if [ -n "$upto" ] && [[ $line == *"$upto" ]]; then break; fi
+    done < <(tail -n "+$((shown[$side] + 1))" "$own/$side" | grep -a '' | head -n "$(($(wc -l <"$own/$side") - shown[$side]))")
+}
+
+shows() {
+    grep -qaF -- "$2" "$own/$1"
+}
+
+# Whether a program's screen has this text, or the program has ended.
+shows_or_gone() {
+    shows "$1" "$2" || ! kill -0 "$3" 2>/dev/null
 }
 
 show_columns() {
-    local server client port
-    mkfifo "$own/both"
-    touch "$own/server"
-    in_columns <"$own/both" &
-    local printer=$!
-    begun+=("$printer")
-    exec 3>"$own/both"
-    echo 'L$ echolog server 10000-20000' >&3
-    "$ECHOLOG" server 10000-20000 > >(tee "$own/server" | sed -u 's/^/L/' >&3) 2>&1 &
+    local server client address port message left right empty rule size
+    local -A shown=([server]=0 [client]=0)
+    size=$(terminal_size)
+    left=$(server_width "${size#* }")
+    right=$((${size#* } - left - 2))
+    printf -v empty '%*s' "$left" ''
+    printf -v rule '%*s' "$right" ''
+    printf '%s│ %s\n' "server${empty:6}" client
+    printf '%s┼─%s\n' "${empty// /─}" "${rule// /─}"
+
+    echo '$ echolog server 10000-20000' | on_side server
+    touch "$own/server" "$own/client"
+    "$ECHOLOG" server 10000-20000 >"$own/server" 2>&1 &
     server=$!
     begun+=("$server")
-    wait_until "the server is ready" is_ready_or_gone "$server"
+    wait_until "the server is ready" shows_or_gone server 'server is using port: ' "$server"
+    show_new server
     kill -0 "$server" 2>/dev/null || fail "the server ended"
+    address=$(sed -n 's/^server is at address: //p' "$own/server")
     port=$(sed -n 's/^server is using port: //p' "$own/server")
     pause 2
-    echo "R\$ echolog client localhost $port" >&3
-    printf '%s\n' "${messages[@]}" quit |
-        "$ECHOLOG" client localhost "$port" --pace "$(awk "BEGIN { print int(1800 * $pace) }")" \
-            > >(tee "$own/client" | sed -u 's/^/R/' >&3) 2>&1 &
+
+    echo "\$ echolog client $address $port" | on_side client
+    mkfifo "$own/keyboard"
+    "$ECHOLOG" client "$address" "$port" <"$own/keyboard" >"$own/client" 2>&1 &
     client=$!
     begun+=("$client")
+    exec 3>"$own/keyboard"
+    wait_until "the client is connected" shows_or_gone client 'client has connected' "$client"
+    show_new client
+    wait_until "the server shows the client" shows_or_gone server 'connected to client' "$server"
+    show_new server
+    for message in "${messages[@]}"; do
+        pause 2
+        echo "$message" >&3
+        wait_until "the client sends" shows_or_gone client "client sending message: \"$message\"" "$client"
+        show_new client
+        wait_until "the server shows the message" shows_or_gone server "message: \"$message\"" "$server"
+        show_new server
+    done
+    pause 2
+    echo quit >&3
+    exec 3>&-
     local status=0
     wait "$client" || status=$?
     wait "$server" || status=$?
     begun=()
-    exec 3>&-
-    wait "$printer"
+    show_new client 'is quitting.'
+    show_new server
+    show_new client
     [ "$status" -eq 0 ] || fail "a program ended with $status"
 }
 
@@ -173,37 +211,38 @@ type_at() {
     else
         for ((at = 0; at < ${#text}; at++)); do
             panes send-keys -t "demo:0.$pane" -l -- "${text:at:1}"
-            pause 0.06
+            pause 0.04
         done
     fi
-    pause 0.5
+    pause 0.4
     panes send-keys -t "demo:0.$pane" Enter
 }
 
 # Plays the session in the panes. What it waits for is what a person would look for.
 play() {
-    local prompt='enter a message to send to server: ' message port
+    local prompt='enter a message to send to server: ' message address port
     caption "A server on the left, a client on the right." "They could be two computers. q leaves at any time."
     wait_until "a shell is there" ends_with 0 '$'
     wait_until "a shell is there" ends_with 1 '$'
-    pause 3
+    pause 1.2
     caption "1  The server starts first." "It shows the address and the port for the client to use, and waits."
     type_at 0 'echolog server 10000-20000'
     wait_until "the server is ready" has 0 'server is using port: '
+    address=$(panes capture-pane -p -J -t demo:0.0 | sed -n 's/^server is at address: \([^ ]*\).*/\1/p')
     port=$(panes capture-pane -p -J -t demo:0.0 | sed -n 's/^server is using port: \([0-9]*\).*/\1/p')
-    pause 3
+    pause 1.2
     caption "2  The client connects." "Both programs say so, and the client asks for a message."
     panes select-pane -t demo:0.1
-    type_at 1 "echolog client localhost $port"
+    type_at 1 "echolog client $address $port"
     wait_until "the client asks" ends_with 1 "${prompt% }"
     wait_until "the server tells of the client" has 0 'server connected to client at address: '
-    pause 3
+    pause 1.2
     caption "3  Each message goes out with Enter." "The server shows it at once, and keeps it in its log."
     for message in "${messages[@]}"; do
         type_at 1 "$message"
         wait_until "the message is shown" has 0 "server received message: \"$message\""
         wait_until "the client asks again" ends_with 1 "${prompt% }"
-        pause 2
+        pause 1
     done
     caption "4  quit ends the session." "The server sends the whole log back, the client checks it, both end."
     type_at 1 quit
@@ -211,14 +250,14 @@ play() {
     wait_until "the client has ended" ends_with 1 '$'
     wait_until "the server has ended" ends_with 0 '$'
     has 0 'the client has informed the server that it is quitting' || fail "the server did not see the quit"
-    pause 2
+    pause 1
     caption "That was all of it. Press q." "Then you can do it yourself."
 }
 
 # Makes the panes; fails where tmux cannot.
 make_panes() {
     local size lines columns
-    size=$( (stty size </dev/tty) 2>/dev/null) || size='24 80'
+    size=$(terminal_size)
     lines=${size% *} columns=${size#* }
     # Both shells are plain ones, so that what is seen is the same on every machine.
     mkdir "$own/bin"
@@ -231,7 +270,7 @@ make_panes() {
         set -g pane-border-status top \; set -g pane-border-format ' #{?#{==:#{pane_index},0},server,client} ' \; \
         set -g window-size latest \; bind -n q detach-client \; bind -n C-c detach-client \; \
         bind -n C-d detach-client \; bind -n Escape detach-client
-    panes split-window -h -t demo:0.0 "$shell"
+    panes split-window -h -l "$((columns - $(server_width "$columns") - 1))" -t demo:0.0 "$shell"
     panes select-pane -t demo:0.0
 }
 

@@ -15,7 +15,7 @@ fn main() {
     common::harness::main();
 }
 
-const MESSAGES: [&str; 2] = ["This is my first message", "And here comes my second one"];
+const MESSAGES: [&str; 2] = ["hello", "and again"];
 
 /// The demo without its pauses; what it leaves behind would be in `own`.
 fn demo(own: &Path) -> Command {
@@ -86,30 +86,48 @@ fn without_a_terminal_the_demo_shows_two_columns() {
     leaves_nothing(own.path());
 }
 
+/// The two columns, 100 wide, in the order of cause and effect.
 #[track_caller]
 fn shows_two_columns(ended: &common::Ended) {
     assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{ended}");
-    let mut lines = ended.out.lines();
-    let head = lines.next().unwrap_or_default();
-    assert!(head.starts_with("server ") && head.ends_with(" | client"), "{ended}");
-    // Lines are wrapped, so blanks do not count.
-    let (mut server, mut client) = (String::new(), String::new());
-    for line in lines.take_while(|line| line.contains(" | ") || line.contains("-+-")) {
-        if let Some((left, right)) = line.split_once(" | ") {
-            server += left;
-            client += right;
-        }
-        assert!(line.chars().count() <= 80, "{line}");
-    }
-    let bare = |text: &str| text.split_whitespace().collect::<String>();
-    let (server, client) = (bare(&server), bare(&client));
+    let (columns, rest) = ended.out.split_once("\nTo do it yourself").expect("what to type");
+    assert!(rest.contains(" server 12345\n") && rest.contains(" client localhost 12345\n"), "{rest}");
+    let mut lines = columns.lines().map(|line| line.split_once('│').unwrap_or((line, "")));
+    assert_eq!(lines.next().map(|(left, right)| (left.trim_end(), right)), Some(("server", " client")));
+    assert!(lines.next().is_some_and(|(left, _)| left.starts_with("──")), "{ended}");
+    let shown: Vec<String> = lines
+        .map(|(left, right)| match right.trim_start() {
+            "" => left.trim_end().to_owned(),
+            right => format!("client: {right}"),
+        })
+        .collect();
+    let value = |label: &str| {
+        let line = shown.iter().find_map(|line| line.strip_prefix(label));
+        line.unwrap_or_else(|| panic!("{label}\n{ended}")).to_owned()
+    };
+    let (address, port) = (value("server is at address: "), value("server is using port: "));
+    let mut wanted = vec![
+        "$ echolog server 10000-20000".to_owned(),
+        format!("server is at address: {address}"),
+        format!("server is using port: {port}"),
+        format!("client: $ echolog client {address} {port}"),
+        "client: client has connected to the server!".to_owned(),
+        format!("server connected to client at address: {address}"),
+    ];
     for message in MESSAGES {
-        assert!(server.contains(&bare(&format!("server received message: \"{message}\""))), "{server}");
-        assert!(client.contains(&bare(&format!("client sending message: \"{message}\""))), "{client}");
+        wanted.push(format!("client: enter a message to send to server: {message}"));
+        wanted.push(format!("client: client sending message: \"{message}\""));
+        wanted.push(format!("server received message: \"{message}\""));
     }
-    assert!(server.ends_with(&bare("the client has informed the server that it is quitting")), "{server}");
-    let log = format!("client received message log: {} {}", MESSAGES[0], MESSAGES[1]);
-    assert!(client.ends_with(&bare(&log)), "{client}");
+    wanted.extend([
+        "client: enter a message to send to server: quit".to_owned(),
+        "client: client informing server that it is quitting.".to_owned(),
+        "the client has informed the server that it is quitting".to_owned(),
+        "client: client received message log:".to_owned(),
+    ]);
+    wanted.extend(MESSAGES.map(|message| format!("client: {message}")));
+    assert_eq!(shown, wanted, "{ended}");
+    assert!(columns.lines().all(|line| line.chars().count() <= 100), "{ended}");
 }
 
 #[apply(test)]
@@ -254,6 +272,6 @@ fn a_terminal_that_tmux_does_not_know_gets_two_columns() {
     tmux.keys(&["-l", &typed(own.path(), "DEMO_PACE=0 TERM=no-such-terminal")]);
     tmux.keys(&["Enter"]);
     let screen = tmux.shows("code 0");
-    assert!(screen.contains(" | client received message log:"), "{screen}");
+    assert!(screen.contains("│ client received message log:"), "{screen}");
     leaves_nothing(own.path());
 }

@@ -91,7 +91,12 @@ impl From<&'static Function> for Test {
 
 /// Runs all registered tests of this program, and exits.
 pub fn main() -> ! {
-    run(inventory::iter::<Function>.into_iter().map(Test::from).collect())
+    run(registered())
+}
+
+/// All registered tests of this program.
+pub fn registered() -> Vec<Test> {
+    inventory::iter::<Function>.into_iter().map(Test::from).collect()
 }
 
 /// Runs `tests`, lists the ignored ones at the end, and exits.
