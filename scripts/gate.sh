@@ -44,6 +44,7 @@ may_import run 'error|escape'
 may_import proxy 'run|error|escape'
 may_import replay 'results|proxy|run|error|escape'
 may_import check 'results|proxy|run|error|escape'
+may_import report 'results|error|escape'
 
 # Words for people come from few places; anything else returns them.
 while IFS= read -r file; do

@@ -59,23 +59,24 @@ fn judged(dir: &str) -> Result<Completion, Failed> {
     let mut differences = Vec::new();
     for finding in findings {
         let text = |key: &str| finding[key].as_str().unwrap_or_default();
+        let happened = finding["evidence"]["happened"].as_str().unwrap_or_default();
         let got = match text("needs") {
-            "" => text("verdict").to_owned(),
-            needs => format!("{} ({needs})", text("verdict")),
+            "" => text("outcome").to_owned(),
+            needs => format!("{} ({needs})", text("outcome")),
         };
         let row = text("requirement");
         let wanted = wanted.get(row).copied().unwrap_or("no verdict");
         if !wanted.split(" or ").any(|wanted| wanted == got) {
-            differences.push(format!("{row} must get {wanted}, and got {got}: {}", text("evidence")));
+            differences.push(format!("{row} must get {wanted}, and got {got}: {happened}"));
         }
-        if text("evidence").is_empty() {
+        if happened.is_empty() {
             differences.push(format!("{row} has no evidence"));
         }
     }
     if findings.len() != wanted.len() {
         differences.push(format!("{} rows, and {} are wanted", findings.len(), wanted.len()));
     }
-    let all_pass = findings.iter().all(|finding| finding["verdict"] == "pass");
+    let all_pass = findings.iter().all(|finding| finding["outcome"] == "pass");
     if output.status.code() != Some(i32::from(!all_pass)) {
         differences.push(format!("it ended with {}", output.status));
     }

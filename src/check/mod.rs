@@ -3,6 +3,7 @@
 //! What always holds: a submission is only ever touched as a copy; what one submission does cannot
 //! change what is found of another; and a verdict comes from one run, never from a second try.
 
+mod course;
 mod facts;
 mod framing;
 mod guess;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+pub use self::course::Points;
 pub use self::framing::Framing;
 pub use self::guess::init;
 pub use self::requirement::Requirement;
@@ -65,6 +67,8 @@ pub struct Verdict {
 /// What is told while it happens.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A submission is being judged.
+    Begun(String),
     /// Another requirement of some submission was judged.
     Row,
     /// All of a submission was.
@@ -135,6 +139,7 @@ impl Check {
             findings: Vec::new(),
             took: Duration::ZERO,
         };
+        _ = events.send(Ok(Event::Begun(submission.name.clone())));
         let filed = || _ = events.send(Ok(Event::Row));
         let theatre = Theatre::open(submission, &self.limits, self.build_time);
         let rounds: Result<Vec<judge::Judged>> = theatre.and_then(|theatre| {

@@ -8,10 +8,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::replay::{jobs, some_seconds};
-use crate::check::{self, Check, Requirement, Submission};
+use crate::check::{self, Check, Event, Points, Requirement, Submission, Verdict};
 use crate::error::{Exit, Fault};
 use crate::replay::Shard;
-use crate::report::check::{Format, Points, Report};
+use crate::report::{self, Format, Report};
+use crate::results::{self, Evidence, Job, Results};
 use crate::run::clock;
 use crate::run::command::PROFILE;
 use crate::run::program::Limits;
@@ -103,12 +104,13 @@ pub struct CheckArgs {
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
-    /// How to report
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "human")]
-    format: Format,
+    /// How to report; several with commas between
+    #[arg(long, value_name = "FORMATS", value_enum, value_delimiter = ',', default_value = "human")]
+    format: Vec<Format>,
 
-    /// Where to report; people are then told on the screen as well
-    #[arg(long, value_name = "FILE")]
+    /// Write the report to this file, or to this directory if there are several formats; the screen then
+    /// shows the human format as well
+    #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
 
     /// What each requirement is worth, for gradescope: a file with lines like S1 = 2.5; those it leaves
@@ -132,20 +134,40 @@ impl CheckArgs {
         }
         let points = self.points.as_deref().map(Points::load).transpose()?.unwrap_or_default();
         let again = self.again();
-        let (format, output) = (self.format, self.output.clone());
+        let (formats, output) = (self.format.clone(), self.output.clone());
         let check = self.check()?;
-        if format == Format::Gradescope && check.submissions.len() > 1 {
-            return Err(Fault::usage("a results.json is for one submission").into());
-        }
+        report::fits(&formats, Job::Check, check.submissions.len())?;
         clock::stop_on_signals()?;
-        let mut report = Report::new(&check, format, points, again, output.as_deref())?;
-        let run = check.run(&mut |event| report.tell(event));
-        let count = report.finish()?;
+        let mut results = Results::begin(Job::Check);
+        let wanted = Requirement::ALL.into_iter().filter(|requirement| check.wants(*requirement));
+        results.requirements = wanted
+            .map(|requirement| results::Requirement {
+                id: requirement.to_string(),
+                words: requirement.words().to_owned(),
+                points: points.of(requirement),
+                ..Default::default()
+            })
+            .collect();
+        let names = check.submissions.iter().map(|submission| submission.name.clone()).collect();
+        let steps = check.submissions.len() * results.requirements.len() * check.repeat;
+        let mut report = Report::new(results, names, &formats, output.as_deref())?;
+        report.expect(steps);
+        let run = check.run(&mut |event| {
+            match event {
+                Event::Begun(name) => report.begun(&name),
+                Event::Row => report.step(),
+                Event::Verdict(verdict) => report.submission(submission(&verdict, &again))?,
+            }
+            Ok(())
+        });
+        let count = report.finish()?.count();
         run?;
         if clock::stopped() {
             return Err(Fault::new("stopped before the end").into());
         }
-        Ok(match (count.passed + count.failed, count.failed + count.unplayable) {
+        Ok(match (count.passed + count.failed, count.failed + count.not_run) {
+            // The file says why; a script that ends with an error would keep it from the student.
+            _ if formats.contains(&Format::Gradescope) => Exit::Done,
             (0, _) => Exit::Usage,
             (_, 0) => Exit::Done,
             _ => Exit::Failed,
@@ -199,5 +221,32 @@ impl CheckArgs {
             words.extend(["--memory".to_owned(), self.memory.to_string()]);
         }
         shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    }
+}
+
+/// What was found of one submission as plain data; `again` is how a command that repeats it begins.
+fn submission(verdict: &Verdict, again: &str) -> results::Submission {
+    let finding = |finding: &check::Finding| {
+        let mut words = vec![again];
+        words.extend((!verdict.arguments.is_empty()).then_some(verdict.arguments.as_str()));
+        results::Finding {
+            requirement: finding.requirement.to_string(),
+            outcome: finding.outcome,
+            needs: finding.needs.map(|needs| needs.to_string()),
+            evidence: Evidence { happened: finding.evidence.clone(), ..Evidence::default() },
+            advice: String::new(),
+            differing: finding.differing.clone(),
+            again: format!("{} --only {}", words.join(" "), finding.requirement),
+            session: Vec::new(),
+            measured: finding.took.as_secs_f64(),
+        }
+    };
+    results::Submission {
+        name: verdict.name.clone(),
+        error: verdict.unplayable.clone(),
+        notes: Vec::new(),
+        framing: verdict.framing.to_string(),
+        findings: verdict.findings.iter().map(finding).collect(),
+        measured: verdict.took.as_secs_f64(),
     }
 }

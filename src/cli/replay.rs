@@ -8,13 +8,17 @@ use std::time::Duration;
 use clap::Args;
 
 use super::pair::seconds;
-use crate::error::{Exit, Fault};
+use crate::error::{Exit, Fault, note};
 use crate::proxy::relay::Wire;
 use crate::replay::fixture::Asked;
 use crate::replay::record;
 use crate::replay::session::Drive;
+use crate::replay::verdict::NotRun;
+use crate::replay::words;
+use crate::replay::{Event, Plan};
 use crate::replay::{Programs, Replay, Shard, WireChoice, random_seed};
-use crate::report::replay::{self as report, Format, Report};
+use crate::report::{self, Format, Report, human};
+use crate::results::{Blessing, Case, Job, Planned, Results};
 use crate::run::clock;
 use crate::run::program::Limits;
 
@@ -126,12 +130,13 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 
-    /// How to report
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "human")]
-    format: Format,
+    /// How to report; several with commas between
+    #[arg(long, value_name = "FORMATS", value_enum, value_delimiter = ',', default_value = "human")]
+    format: Vec<Format>,
 
-    /// Where to report; people are then told on the screen as well
-    #[arg(long, value_name = "FILE")]
+    /// Write the report to this file, or to this directory if there are several formats; the screen then
+    /// shows the human format as well
+    #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
 
@@ -162,7 +167,7 @@ impl RecordArgs {
         let RecordArgs { dir, force } = self;
         record::check(&dir, force)?;
         clock::stop_on_signals()?;
-        report::recording(&dir);
+        note(&format!("recording {}: type messages, then quit; Ctrl-C records nothing", dir.display()));
         let recording = record::record(&env::current_exe()?)?;
         recording.write(&dir, force)?;
         let args = ReplayArgs { bless: true, ..ReplayArgs::of(dir.clone()) };
@@ -192,7 +197,7 @@ impl ReplayArgs {
             timeout: Limits::default().time,
             shard: None,
             keep: None,
-            format: Format::Human,
+            format: vec![Format::Human],
             output: None,
         }
     }
@@ -201,7 +206,7 @@ impl ReplayArgs {
     pub fn run(self) -> anyhow::Result<Exit> {
         if self.list {
             let plan = self.replay(random_seed())?.plan(Asked::Judging)?;
-            report::list(&plan, self.format)?;
+            report::list(&plan.planned(), &self.format)?;
             return Ok(Exit::Done);
         }
         clock::stop_on_signals()?;
@@ -216,16 +221,15 @@ impl ReplayArgs {
             WireChoice::One(Wire::Shuffle(seed)) => Some(*seed),
             _ => None,
         });
-        let mut report = Report::new(self.format, self.output.as_deref(), shuffled)?;
-        report.begin(&plan);
-        let blessed = if self.bless {
-            Some(replay.bless(&plan, &mut |event| report.tell(event))?)
-        } else {
-            replay.run(&plan, &mut |event| report.tell(event))?;
-            None
-        };
-        let count = report.finish()?;
-        let done = blessed.is_none_or(|blessed| report::blessed(&blessed).is_ok_and(|done| done));
+        let mut results = Results::begin(Job::Replay);
+        results.seed = shuffled;
+        let name = |case: Planned| format!("{}::{}::{}", case.fixture, case.drive, case.wire);
+        let names = plan.planned().into_iter().map(name).collect();
+        let mut report = Report::new(results, names, &self.format, self.output.as_deref())?;
+        let blessed = self.play_plan(&replay, &plan, &mut report)?;
+        let count = report.finish()?.count();
+        report::print(&human::blessed(&blessed, human::Style::of_stdout()))?;
+        let done = blessed.iter().all(|(_, blessing)| !matches!(blessing, Blessing::Refused(..)));
         if count.stopped > 0 {
             return Err(Fault::new("stopped before the end").into());
         }
@@ -233,6 +237,33 @@ impl ReplayArgs {
             return Err(Fault::usage("nothing could be played").into());
         }
         Ok(if count.failed == 0 && done { Exit::Done } else { Exit::Failed })
+    }
+
+    /// Plays, and blesses if that is asked for.
+    fn play_plan(
+        &self,
+        replay: &Replay,
+        plan: &Plan,
+        report: &mut Report,
+    ) -> anyhow::Result<Vec<(String, Blessing)>> {
+        report.expect(plan.cases.len());
+        let mut tell = |event| {
+            match event {
+                Event::More(sessions) => report.expect(sessions),
+                Event::Session => report.step(),
+                Event::Verdict(verdict) if verdict.not_run == Some(NotRun::Stopped) => {
+                    report.unfinished(Case::from(&*verdict))?;
+                }
+                Event::Verdict(verdict) => report.case(Case::from(&*verdict))?,
+            }
+            Ok(())
+        };
+        if !self.bless {
+            replay.run(plan, &mut tell)?;
+            return Ok(Vec::new());
+        }
+        let blessed = replay.bless(plan, &mut tell)?;
+        Ok(blessed.iter().map(|one| (one.fixture.clone(), words::blessing(one))).collect())
     }
 
     fn replay(&self, seed: u64) -> anyhow::Result<Replay> {

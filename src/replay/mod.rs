@@ -9,6 +9,7 @@ pub mod judge;
 pub mod record;
 pub mod session;
 pub mod verdict;
+pub mod words;
 
 use std::collections::VecDeque;
 use std::fmt;
