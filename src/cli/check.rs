@@ -54,9 +54,9 @@ pub struct CheckArgs {
     #[arg(value_name = "DIR")]
     dirs: Vec<PathBuf>,
 
-    /// Write a commented echolog.toml into this directory, guessed from the files there
-    #[arg(long, value_name = "DIR", exclusive = true)]
-    init: Option<PathBuf>,
+    /// Write a commented echolog.toml into each of these directories, guessed from the files there
+    #[arg(long, value_name = "DIR", exclusive = true, num_args = 1..)]
+    init: Vec<PathBuf>,
 
     /// The server to judge; {port} is filled in; files are named from here, and it runs elsewhere
     #[arg(long, value_name = "CMD", requires = "client", conflicts_with = "dirs")]
@@ -122,15 +122,8 @@ pub struct CheckArgs {
 impl CheckArgs {
     /// Does what was asked for.
     pub fn run(self) -> anyhow::Result<Exit> {
-        if let Some(dir) = &self.init {
-            let missing = check::init(dir)?;
-            let path = dir.join(PROFILE);
-            if missing.is_empty() {
-                eprintln!("wrote {}; look whether the guesses are right", path.display());
-            } else {
-                eprintln!("wrote {}; no {} was found, fill it in", path.display(), missing.join(" and no "));
-            }
-            return Ok(Exit::Done);
+        if !self.init.is_empty() {
+            return self.init();
         }
         let points = self.points.as_deref().map(Points::load).transpose()?.unwrap_or_default();
         let again = self.again();
@@ -172,6 +165,28 @@ impl CheckArgs {
             (_, 0) => Exit::Done,
             _ => Exit::Failed,
         })
+    }
+
+    /// Writes a draft into every directory; of several, one that has a profile is left out.
+    fn init(&self) -> anyhow::Result<Exit> {
+        for dir in &self.init {
+            let path = dir.join(PROFILE);
+            if self.init.len() > 1 && path.exists() {
+                eprintln!("{} is there already and stays as it is", path.display());
+                continue;
+            }
+            let guess = check::init(dir)?;
+            let missing = guess.missing();
+            if missing.is_empty() {
+                eprintln!("wrote {}; look whether the guesses are right", path.display());
+            } else {
+                eprintln!("wrote {}; no {} was found, fill it in", path.display(), missing.join(" and no "));
+            }
+            for doubt in guess.doubts {
+                eprintln!("  {doubt}");
+            }
+        }
+        Ok(Exit::Done)
     }
 
     fn check(self) -> anyhow::Result<Check> {

@@ -34,7 +34,7 @@ fn an_unknown_requirement_a_bad_shard_and_half_a_pair_are_usage_errors() {
         (&["--shard", "3/2"], "a part and how many there are is needed"),
         (&["--server", "x {port}"], "--client"),
         (&["--jobs", "0"], "a number from 1 to 1024 is needed"),
-        (&["--init"], "--init <DIR>"),
+        (&["--init"], "--init <DIR>..."),
         (&["--format", "xml"], "gradescope"),
     ] {
         let checked = Checked::with(args);
@@ -112,13 +112,39 @@ fn a_first_draft_is_written_once_and_works() {
 }
 
 #[apply(test)]
+fn drafts_are_written_into_many_directories_and_those_that_are_there_stay() {
+    // Elsewhere the draft says that the language is not installed.
+    common::needs(&["python3"]);
+    let program = "import socket\nsocket.create_server(('', int(__import__('sys').argv[1])))\n";
+    let [one, two] = [Dir::with(&[("a.py", program)]), Dir::with(&[("echolog.toml", "# mine\n")])];
+    let written = Checked::with(&["--init", one.path(), two.path()]);
+    assert_eq!(written.code, Some(0), "{written}");
+    assert_eq!(
+        written.err,
+        format!(
+            "wrote {0}/echolog.toml; no client was found, fill it in\n  \
+             client: no program only connects; found a.py\n\
+             {1}/echolog.toml is there already and stays as it is\n",
+            one.path(),
+            two.path()
+        )
+    );
+    let draft = fs::read_to_string(one.file("echolog.toml")).expect("it was written");
+    assert!(draft.contains("server = \"python3 a.py {port}\"\n"), "{draft}");
+    assert_eq!(fs::read_to_string(two.file("echolog.toml")).expect("it is still there"), "# mine\n");
+}
+
+#[apply(test)]
 fn a_draft_for_files_that_say_nothing_names_what_is_missing() {
     let dir = Dir::with(&[("notes.txt", "hello")]);
     let path = dir.path();
     let written = Checked::with(&["--init", path]);
     assert_eq!(
         written.err,
-        format!("wrote {path}/echolog.toml; no server and no client was found, fill it in\n")
+        format!(
+            "wrote {path}/echolog.toml; no server and no client was found, fill it in\n  \
+             there is no source file in a known language\n"
+        )
     );
     Checked::with(&["--init", &format!("{path}/nowhere")])
         .complains(&format!("error: cannot read {path}/nowhere: No such file or directory\n"));
