@@ -18,7 +18,7 @@ use super::Finding;
 use super::facts::{self, Words};
 use super::framing::{self, Framing};
 use super::traces;
-use crate::proxy::line::{End, Mode};
+use crate::proxy::{End, Mode};
 #[rustfmt::skip]
 use super::requirement::Requirement::{
     self, C1, C2, C3, C4, C5, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12, R13, S1, S2, S3, S4, S5,
@@ -676,7 +676,7 @@ impl Judge<'_> {
             let flow = &scene.line.to_server;
             if flow.tape.len() > flow.passed {
                 scene.line.to_server.mode = Mode::Open;
-                scene.line.pump();
+                scene.line.pump()?;
                 scene.line.to_server.mode = Mode::Held;
             } else if waited != Waited::Met || scene.server().ending().is_some() {
                 break;

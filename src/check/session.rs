@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tempfile::TempDir;
 
 use super::submission::Submission;
-use crate::proxy::line::{Line, Mode};
+use crate::proxy::{Config, Mode, Proxy};
 use crate::run::clock::{self, Clock};
 use crate::run::command::PROFILE;
 use crate::run::command::{Ready, Spec, Template, Values};
@@ -222,15 +222,14 @@ impl<'a> Theatre<'a> {
         if let Some(port) = &self.fixed {
             self.wait_until_forgotten(port.number())?;
         }
+        let clock = Clock::start();
+        let mut line = Proxy::open(&Config::local(), &clock)?;
+        line.to_server.keep_end = self.fixed.is_some();
         Ok(Scene {
             theatre: self,
-            clock: Clock::start(),
+            clock,
             own_port: port,
-            line: {
-                let mut line = Line::open()?;
-                line.to_server.keep_end = self.fixed.is_some();
-                line
-            },
+            line,
             server: None,
             client: None,
             folders: Vec::new(),
@@ -301,7 +300,7 @@ pub struct Scene<'a> {
     clock: Clock,
     own_port: Option<Port>,
     /// The line between the two.
-    pub line: Line,
+    pub line: Proxy,
     /// The server, once it was started.
     pub server: Option<Actor>,
     /// The client, once it was started.
@@ -500,8 +499,15 @@ impl Scene<'_> {
         let (begun, bodies) = self.look();
         let (mut last, mut spent, mut calm) = (begun, bodies.spent, Watch::new(&clock));
         let (flood, patience) = (self.flood, self.theatre.patience.get());
+        let mut fault = None;
         let waited = clock.watch(until, || {
-            let pumped = self.line.pump();
+            let pumped = match self.line.pump() {
+                Ok(pumped) => pumped,
+                Err(error) => {
+                    fault = Some(error);
+                    return Some(Waited::Late);
+                }
+            };
             if met(self) {
                 return Some(Waited::Met);
             }
@@ -533,6 +539,9 @@ impl Scene<'_> {
             }
             (bodies.spent.saturating_sub(spent) >= BUSY).then_some(Waited::Busy)
         });
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
         let waited = match waited {
             clock::Waited::Seen(waited) => waited,
             clock::Waited::Stopped => return Err(stopped()),
@@ -575,8 +584,15 @@ impl Scene<'_> {
         let (mut last, mut spent, mut calm) = (begun, bodies.spent, Watch::new(&clock));
         let (flood, patience) = (self.flood, self.theatre.patience.get());
         let mut flooded = false;
+        let mut fault = None;
         let waited = clock.watch(clock.now() + self.theatre.limits.time * AT_MOST, || {
-            let pumped = self.line.pump();
+            let pumped = match self.line.pump() {
+                Ok(pumped) => pumped,
+                Err(error) => {
+                    fault = Some(error);
+                    return Some(false);
+                }
+            };
             let (look, bodies) = self.look();
             if pumped || look != last {
                 (last, spent) = (look, bodies.spent);
@@ -595,6 +611,9 @@ impl Scene<'_> {
             }
             (calm.dozed >= patience || bodies.spent.saturating_sub(spent) >= BUSY).then_some(false)
         });
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
         if waited == clock::Waited::Stopped {
             return Err(stopped());
         }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::pair::seconds;
 use crate::error::{Exit, Fault, note};
-use crate::proxy::relay::Wire;
+use crate::proxy::Wire;
 use crate::replay::fixture::Asked;
 use crate::replay::record;
 use crate::replay::session::Drive;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::escape;
-use crate::proxy::relay::{Cut, Direction, Tape, Wire};
+use crate::proxy::{self, Direction, Tape, Wire};
 use crate::replay::fixture::{CLIENT_GOLDEN, Fixture, SERVER_GOLDEN};
 use crate::replay::golden::{Golden, Screen, Values, bless};
 use crate::replay::session::{Outcome, Readiness, Stall};
@@ -71,9 +71,9 @@ pub fn cut(
     let sent = tape.bytes(Direction::ToServer);
     let sent = &sent[..usize::try_from(at).unwrap_or(usize::MAX).min(sent.len())];
     let cut_to_quit = toward == Direction::ToServer
-        && by == Cut::Fin
+        && by == proxy::End::Fin
         && sent.strip_suffix(b"quit").is_some_and(|before| before.is_empty() || before.ends_with(b"\n"));
-    let at_the_very_end = toward == Direction::ToClient && at >= total && total > 0 && by == Cut::Fin;
+    let at_the_very_end = toward == Direction::ToClient && at >= total && total > 0 && by == proxy::End::Fin;
     for (who, run) in runs(played) {
         let screen = run.transcript.screen();
         let values = values(played, who);
@@ -222,7 +222,7 @@ fn left_behind(played: &Outcome) -> Vec<Flaw> {
 /// A client that ends with exit code 0 has read all that the server sent; one that closes its
 /// connection before that resets it (RFC 2525, section 2.17).
 fn unread(client: &Run, tape: Option<&Tape>) -> Option<Flaw> {
-    let refused = tape.is_some_and(|tape| tape.refused[Direction::ToClient as usize]);
+    let refused = tape.is_some_and(|tape| tape.refused(Direction::ToClient));
     (client.ending.is_success() && refused).then_some(Flaw::Unread)
 }
 

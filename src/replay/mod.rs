@@ -26,7 +26,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::error::Fault;
-use crate::proxy::relay::{Tape, Wire};
+use crate::proxy::{Direction, Tape, Wire};
 use crate::replay::fixture::{Asked, CLIENT_GOLDEN, Fixture, Goldens, SERVER_GOLDEN, load_all};
 use crate::replay::golden::Difference;
 use crate::replay::session::{Drive, Outcome, Pair, Session};
@@ -329,18 +329,25 @@ impl Replay {
 
 /// A tape as text: time, connection, direction, and what came.
 fn tape_lines(tape: &Tape) -> String {
-    use crate::proxy::relay::Received;
-    let mut text = String::new();
-    for entry in &tape.entries {
-        let received = match &entry.received {
-            Received::Bytes(bytes) => format!("{:?}", bytes.escape_ascii().to_string()),
-            Received::Fin => "FIN".to_owned(),
-            Received::Rst => "RST".to_owned(),
-        };
-        let at = entry.at.as_secs_f64();
-        text += &format!("{at:10.6} {} {} {received}\n", entry.connection, entry.direction);
+    let mut lines = Vec::new();
+    for (number, connection) in tape.connections.iter().enumerate() {
+        lines.push((connection.at, format!("{:10.6} {number} connected\n", connection.at.as_secs_f64())));
+        for (direction, flow) in
+            [(Direction::ToServer, &connection.to_server), (Direction::ToClient, &connection.to_client)]
+        {
+            let mut line = |at: Duration, received: String| {
+                lines.push((at, format!("{:10.6} {number} {direction} {received}\n", at.as_secs_f64())));
+            };
+            for (at, piece) in flow.pieces() {
+                line(at, format!("\"{}\"", piece.escape_ascii()));
+            }
+            if let Some((at, end)) = flow.ended.zip(flow.end) {
+                line(at, end.to_string().to_uppercase());
+            }
+        }
     }
-    text
+    lines.sort_by_key(|(at, _)| *at);
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
 /// Where the workers meet.
@@ -434,10 +441,11 @@ impl Floor<'_> {
         } else if let WireChoice::One(wire) = case.wire {
             self.play(case, wire, None, &mut verdict)?;
         } else if let Some(tape) = self.measure(case, &mut verdict)? {
+            let [to_server, to_client] = Direction::BOTH.map(|direction| tape.len(direction));
             let wires = if case.wire == WireChoice::EveryCut {
-                Wire::every_cut(&tape)
+                Wire::every_cut(to_server, to_client)
             } else {
-                Wire::every_split(&tape)
+                Wire::every_split(to_server, to_client)
             };
             if !wires.is_empty() {
                 if events.send(Ok(Event::More(wires.len()))).is_err() {

@@ -6,7 +6,7 @@
 //! while they were typed.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::SigSet;
 
 use crate::error::Fault;
-use crate::proxy::relay::{Direction, Relay, Tape, Wire};
+use crate::proxy::{Config, Direction, Idle, ProxyThread, Tape, Wire};
 use crate::replay::fixture::{CLIENT_GOLDEN, MESSAGES, SERVER_GOLDEN};
 use crate::replay::session::{Drive, Pair};
 use crate::replay::write_whole;
@@ -74,10 +74,14 @@ pub fn record(echolog: &Path) -> Result<Recording> {
     let Some(Some(address)) = listening.seen() else {
         return Err(ended_badly("the server did not come up", &server.finish()));
     };
-    let never_at_rest = || -> crate::proxy::relay::Rest { Arc::new(|| None) };
-    let from = Ipv4Addr::LOCALHOST;
-    let relay = Relay::start(Wire::Through, address, from, never_at_rest(), never_at_rest(), &clock)?;
-    let told = relay.address();
+    let never_idle = || -> Idle { Arc::new(|| None) };
+    // As without a proxy, both programs see the other one at 127.0.0.1.
+    let local = Config {
+        listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+        sources: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+    };
+    let proxy = ProxyThread::start(Wire::Through, &local, address, [never_idle(), never_idle()], &clock)?;
+    let told = proxy.address();
     let mut client = Command::new(echolog);
     client.args(["client", &told.ip().to_string(), &told.port().to_string()]);
     #[expect(unsafe_code, reason = "the only way to run something between fork and exec")]
@@ -88,13 +92,14 @@ pub fn record(echolog: &Path) -> Result<Recording> {
     }
     let client = client.status().context("cannot start the client");
     let ended = server.wait_end(clock.now() + END).seen();
-    let tape = relay.finish();
+    let tape = proxy.finish();
     if ended.is_none() {
         server.time_up();
     }
     let server = server.finish();
+    let tape = tape?;
     judge(client?, &server, &tape)?;
-    Ok(Recording { typed: tape.bytes(Direction::ToServer), server })
+    Ok(Recording { typed: tape.bytes(Direction::ToServer).to_vec(), server })
 }
 
 /// Only a session that went well becomes a fixture.

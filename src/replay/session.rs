@@ -6,7 +6,7 @@
 //! what a program may leave out is given a time: its banner ([`BANNER`]), its echo ([`ECHO`]).
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use anyhow::anyhow;
 use memchr::memmem;
 
 use crate::escape;
-use crate::proxy::relay::{Relay, Rest, Tape, Wire};
+use crate::proxy::{Config, Idle, ProxyThread, Tape, Wire};
 use crate::run::clock::{Clock, Waited, stopped};
 use crate::run::command::{Placeholder, Ready, Spec, Template, Values};
 use crate::run::port::Port;
@@ -190,7 +190,7 @@ pub struct Places {
     pub server_addresses: Vec<IpAddr>,
     /// The server's port.
     pub port: u16,
-    /// The port that the client was told: the server's, or the relay's.
+    /// The port that the client was told: the server's, or the proxy's.
     pub client_port: u16,
     /// The address that the server sees the client come from.
     pub client_address: IpAddr,
@@ -209,7 +209,7 @@ pub struct Outcome {
     pub stall: Option<Stall>,
     /// The true values of the placeholders.
     pub places: Places,
-    /// What the relay received; `None` on the direct wire.
+    /// What the proxy received; `None` on the direct wire.
     pub tape: Option<Tape>,
     /// How long all of it took.
     pub took: Duration,
@@ -255,23 +255,28 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
 
     let watched = Arc::new(Watched::default());
     let _ = watched.server.set(server.watcher());
-    let relay = match session.wire {
+    let source = proxy_source(port.number());
+    let proxy = match session.wire {
         Wire::Direct => None,
         wire => {
-            let from = relayed_from(port.number());
-            let client_rest: Rest = {
+            let client_idle: Idle = {
                 let watched = Arc::clone(&watched);
                 Arc::new(move || watched.client_rests())
             };
-            let server_rest: Rest = {
+            let server_idle: Idle = {
                 let watched = Arc::clone(&watched);
                 Arc::new(move || rests(watched.server.get()?, false))
             };
-            Some(Relay::start(wire, address, from, client_rest, server_rest, &clock)?)
+            let config = Config {
+                listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+                sources: vec![source.into(), Ipv6Addr::LOCALHOST.into()],
+            };
+            Some(ProxyThread::start(wire, &config, address, [client_idle, server_idle], &clock)?)
         }
     };
-    let (reached, client_address) = match &relay {
-        Some(relay) => (relay.address(), IpAddr::V4(relayed_from(port.number()))),
+    let (reached, client_address) = match &proxy {
+        Some(proxy) if address.is_ipv4() => (proxy.address(), source.into()),
+        Some(proxy) => (proxy.address(), Ipv6Addr::LOCALHOST.into()),
         // To an address of its own, a machine connects from the same one.
         None => (address, address.ip()),
     };
@@ -286,21 +291,21 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
     watched.more_to_type.store(false, Ordering::SeqCst);
     let over = || (client.ending().is_some() && server.ending().is_some()).then_some(());
     match clock.wait(until, over) {
-        Waited::Seen(()) => relay.iter().for_each(Relay::settle),
+        Waited::Seen(()) => proxy.iter().for_each(ProxyThread::settle),
         Waited::TimeUp => {
             server.time_up();
             client.time_up();
         }
         Waited::Stopped => {}
     }
-    outcome.tape = relay.map(Relay::finish);
+    outcome.tape = proxy.map(ProxyThread::finish).transpose()?;
     let ports = (port.number(), reached.port());
     outcome.over(&clock, server, Some(client), ports, client_address)
 }
 
-/// Where a relay's connections come from: another address than any that the machine has been given, and
+/// Where a proxy's connections come from: another address than any that the machine has been given, and
 /// not the same in every session.
-fn relayed_from(port: u16) -> Ipv4Addr {
+fn proxy_source(port: u16) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, u8::try_from(2 + port % 250).unwrap_or(2))
 }
 
@@ -438,7 +443,7 @@ impl Search<'_> {
 /// How long the echo of a typed line is waited for: a program may turn it off at this very moment.
 const ECHO: Duration = Duration::from_secs(1);
 
-/// What the relay is told of the two programs.
+/// What the proxy is told of the two programs.
 #[derive(Debug, Default)]
 struct Watched {
     client: OnceLock<Watcher>,
@@ -453,7 +458,7 @@ impl Watched {
     }
 }
 
-/// The rest of a sender, as [`Rest`] has it.
+/// The rest of a sender, as [`Idle`] has it.
 fn rests(program: &Watcher, more_to_type: bool) -> Option<u64> {
     let Some(activity) = program.activity() else { return Some(u64::MAX) };
     let may_go_on = activity.running || !program.took_all() || (activity.at_terminal && more_to_type);
@@ -585,7 +590,7 @@ impl Played {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::relay::{Cut, Direction};
+    use crate::proxy::{Direction, End};
     use crate::run::program::Ending;
     use crate::tools::needs;
 
@@ -737,10 +742,11 @@ print("log:", repr(log), flush=True)
                     assert!(screen.ends_with("log: 'one\\n\\nthree, Zoë\\n'\n"), "{screen}");
                 }
                 if let Some(tape) = outcome.tape {
-                    assert_eq!(text(&tape.bytes(Direction::ToServer)), MESSAGES);
-                    assert_eq!(text(&tape.bytes(Direction::ToClient)), MESSAGES[..MESSAGES.len() - 5]);
+                    assert_eq!(text(tape.bytes(Direction::ToServer)), MESSAGES);
+                    assert_eq!(text(tape.bytes(Direction::ToClient)), MESSAGES[..MESSAGES.len() - 5]);
                     assert_ne!(from, IpAddr::V4(Ipv4Addr::LOCALHOST));
-                    cuts = Wire::every_cut(&tape).len();
+                    cuts =
+                        Wire::every_cut(tape.len(Direction::ToServer), tape.len(Direction::ToClient)).len();
                 }
             }
             assert_eq!(cuts, 2 * (MESSAGES.len() + 1 + MESSAGES.len() - 5 + 1));
@@ -877,7 +883,7 @@ print("log:", repr(log), flush=True)
             return;
         }
         let peers = Peers::sound(Drive::Pipe);
-        for by in [Cut::Fin, Cut::Rst] {
+        for by in [End::Fin, End::Rst] {
             let wire = Wire::Cut { toward: Direction::ToServer, at: 5, by };
             let outcome = peers.play(MESSAGES, Drive::Pipe, wire);
             let screen = text(outcome.server.transcript.screen());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::proxy::relay::Wire;
+use crate::proxy::Wire;
 use crate::replay::golden::Difference;
 use crate::replay::session::{self, Drive};
 use crate::results::{Outcome, Role};
