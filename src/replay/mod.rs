@@ -11,16 +11,13 @@ pub mod session;
 pub mod verdict;
 pub mod words;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -32,8 +29,9 @@ use crate::replay::golden::Difference;
 use crate::replay::session::{Drive, Outcome, Pair, Session};
 use crate::replay::verdict::{Failure, Flaw, NotRun, Verdict};
 use crate::results::Role;
-use crate::run::clock;
+use crate::run::clock::{self, lock};
 use crate::run::command::{self, Ready, Spec, Template};
+use crate::run::pool;
 use crate::run::program::{Errors, Limits};
 use crate::run::spawn;
 
@@ -263,29 +261,9 @@ impl Replay {
                 spawn::executable(&command.fill(&command::Values::default())[0], None)?;
             }
         }
-        let (events, told) = mpsc::channel();
-        let floor = Floor { replay: self, plan, pairs, work: Mutex::default(), more: Condvar::new() };
-        floor.work().tasks = (0..plan.cases.len()).map(Task::Case).collect();
-        thread::scope(|scope| {
-            for _ in 0..self.jobs {
-                let (floor, events) = (&floor, events.clone());
-                scope.spawn(move || floor.worker(&events));
-            }
-            drop(events);
-            for event in told {
-                let result = match event {
-                    Ok(event) => tell(event),
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = result {
-                    // Sessions that are being played end at their own pace, which has a limit; no new
-                    // one begins.
-                    floor.work().tasks.clear();
-                    return Err(error);
-                }
-            }
-            Ok(())
-        })
+        let player = Player { replay: self, plan, pairs };
+        let tasks = (0..plan.cases.len()).map(Task::Case);
+        pool::run(self.jobs, tasks, |task, worker| player.play_task(task, worker), tell)
     }
 
     /// What a program may use in one session. Dripping takes its time by the byte, there and back, and
@@ -350,30 +328,11 @@ fn tape_lines(tape: &Tape) -> String {
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-/// Where the workers meet.
-struct Floor<'a> {
+/// Plays the cases of a plan.
+struct Player<'a> {
     replay: &'a Replay,
     plan: &'a Plan,
     pairs: Vec<(Drive, Pair)>,
-    work: Mutex<Work>,
-    more: Condvar,
-}
-
-#[derive(Default)]
-struct Work {
-    tasks: VecDeque<Task>,
-    /// Workers that may still add tasks.
-    busy: usize,
-}
-
-/// A worker at work. Those that wait for more to do hear of its end, whatever it was.
-struct Busy<'a>(&'a Floor<'a>);
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.work().busy -= 1;
-        self.0.more.notify_all();
-    }
 }
 
 /// What a worker takes up.
@@ -392,41 +351,17 @@ struct Many {
     state: Mutex<(usize, Verdict)>,
 }
 
-type Events = Sender<Result<Event>>;
+type Worker<'a> = pool::Worker<'a, Task, Event>;
 
-impl Floor<'_> {
-    fn work(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn worker(&self, events: &Events) {
-        loop {
-            let mut work = self.work();
-            let task = loop {
-                if let Some(task) = work.tasks.pop_front() {
-                    break task;
-                }
-                if work.busy == 0 {
-                    return;
-                }
-                work = self.more.wait(work).unwrap_or_else(PoisonError::into_inner);
-            };
-            work.busy += 1;
-            drop(work);
-            let _busy = Busy(self);
-            let result = match task {
-                Task::Case(case) => self.case(case, events),
-                Task::Session(many, wire) => self.one_of_many(&many, wire, events),
-            };
-            if let Err(error) = result {
-                self.work().tasks.clear();
-                // Nobody listens any more only when an error has been told already.
-                let _ = events.send(Err(error));
-            }
+impl Player<'_> {
+    fn play_task(&self, task: Task, worker: &Worker) -> Result<()> {
+        match task {
+            Task::Case(case) => self.case(case, worker),
+            Task::Session(many, wire) => self.one_of_many(&many, wire, worker),
         }
     }
 
-    fn case(&self, index: usize, events: &Events) -> Result<()> {
+    fn case(&self, index: usize, worker: &Worker) -> Result<()> {
         let case = &self.plan.cases[index];
         let mut verdict = self.verdict(case);
         if let Some(why) = &case.cannot {
@@ -448,28 +383,21 @@ impl Floor<'_> {
                 Wire::every_split(to_server, to_client)
             };
             if !wires.is_empty() {
-                if events.send(Ok(Event::More(wires.len()))).is_err() {
-                    // Nobody wants to know any more.
-                    return Ok(());
-                }
-                let _ = events.send(Ok(Event::Session));
+                worker.report(Event::More(wires.len()));
+                worker.report(Event::Session);
                 let many = Many { case: index, tape, state: Mutex::new((wires.len(), verdict)) };
                 let many = Arc::new(many);
                 let tasks = wires.into_iter().map(|wire| Task::Session(Arc::clone(&many), wire));
-                let mut work = self.work();
-                // Next in turn, so that a case that was begun is judged before another begins.
-                tasks.rev().for_each(|task| work.tasks.push_front(task));
-                drop(work);
-                self.more.notify_all();
+                worker.add(tasks);
                 return Ok(());
             }
         }
-        let _ = events.send(Ok(Event::Session));
-        let _ = events.send(Ok(Event::Verdict(Box::new(verdict))));
+        worker.report(Event::Session);
+        worker.report(Event::Verdict(Box::new(verdict)));
         Ok(())
     }
 
-    fn one_of_many(&self, many: &Arc<Many>, wire: Wire, events: &Events) -> Result<()> {
+    fn one_of_many(&self, many: &Arc<Many>, wire: Wire, worker: &Worker) -> Result<()> {
         let case = &self.plan.cases[many.case];
         let mut verdict = self.verdict(case);
         if clock::stopped() {
@@ -477,8 +405,8 @@ impl Floor<'_> {
         } else {
             self.play(case, wire, Some(&many.tape), &mut verdict)?;
         }
-        let _ = events.send(Ok(Event::Session));
-        let mut state = many.state.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.report(Event::Session);
+        let mut state = lock(&many.state);
         let (left, all) = &mut *state;
         *left -= 1;
         all.not_run = all.not_run.take().or(verdict.not_run);
@@ -488,7 +416,7 @@ impl Floor<'_> {
         all.took += verdict.took;
         if *left == 0 {
             all.failures.sort_by_key(|failure| place(failure.wire));
-            let _ = events.send(Ok(Event::Verdict(Box::new(all.clone()))));
+            worker.report(Event::Verdict(Box::new(all.clone())));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod command;
 pub mod limits;
 pub mod outcome;
+pub mod pool;
 pub mod port;
 pub mod processes;
 pub mod program;
