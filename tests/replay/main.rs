@@ -18,6 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use common::{Ended, Running};
 
@@ -55,10 +56,11 @@ impl Replay {
         self
     }
 
-    /// Runs it to its end, at which nothing that it started may be left.
+    /// Runs it to its end, at which nothing that it started may be left. Many sessions with broken programs
+    /// take a minute on a busy machine.
     #[track_caller]
     fn run(mut self) -> Ended {
-        let ended = Running::start(&mut self.command).ends();
+        let ended = Running::start(&mut self.command).ends_within(Duration::from_secs(180));
         assert_eq!(processes_with(&self.mark), [0; 0], "processes are left\n{ended}");
         ended
     }
