@@ -50,13 +50,13 @@ bless: build ## rewrite the golden screens from what is seen now, and show what 
 install: $(BINARY) ## install program, man pages and completions under PREFIX
 	rm -rf $(GENERATED)
 	$(BINARY) generate man $(GENERATED)/man
-	$(BINARY) generate completions $(GENERATED)/completions
+	for shell in bash zsh fish; do $(BINARY) completions $$shell > $(GENERATED)/$$shell || exit; done
 	install -d $(bindir) $(mandir) $(bashdir) $(zshdir) $(fishdir)
 	install -m 755 $(BINARY) $(bindir)/echolog
 	install -m 644 $(GENERATED)/man/*.1 $(mandir)/
-	install -m 644 $(GENERATED)/completions/echolog.bash $(bashdir)/echolog
-	install -m 644 $(GENERATED)/completions/_echolog $(zshdir)/_echolog
-	install -m 644 $(GENERATED)/completions/echolog.fish $(fishdir)/echolog.fish
+	install -m 644 $(GENERATED)/bash $(bashdir)/echolog
+	install -m 644 $(GENERATED)/zsh $(zshdir)/_echolog
+	install -m 644 $(GENERATED)/fish $(fishdir)/echolog.fish
 
 uninstall: ## remove what install put there
 	rm -f $(bindir)/echolog $(mandir)/echolog.1 $(mandir)/echolog-*.1

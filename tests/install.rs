@@ -64,6 +64,7 @@ fn install_puts_everything_where_distributions_expect_it_and_uninstall_takes_all
         ("usr/share/man/man1/echolog-replay.1", 0o644),
         ("usr/share/man/man1/echolog-record.1", 0o644),
         ("usr/share/man/man1/echolog-check.1", 0o644),
+        ("usr/share/man/man1/echolog-completions.1", 0o644),
         ("usr/share/zsh/site-functions/_echolog", 0o644),
     ] {
         assert!(installed.contains(&(path.into(), mode)), "{path} {mode:o} in {installed:#?}");
@@ -74,44 +75,85 @@ fn install_puts_everything_where_distributions_expect_it_and_uninstall_takes_all
     assert_eq!(files(root.path()), []);
 }
 
-/// A file that `echolog generate` makes, and its directory.
-fn generated(what: &str) -> (tempfile::TempDir, Vec<PathBuf>) {
+/// The man pages, and the directory that they are in.
+fn man_pages() -> (tempfile::TempDir, Vec<PathBuf>) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("temporary paths are plain");
-    let ended = run(&mut echolog(&["generate", what, path]));
-    assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{ended}");
+    run(&mut echolog(&["generate", "man", path])).shows("");
     let files = files(directory.path()).into_iter().map(|(file, _)| directory.path().join(file)).collect();
     (directory, files)
 }
 
+/// The completions for `shell`, in a file, and the directory that it is in.
+fn completions(shell: &str) -> (tempfile::TempDir, String) {
+    let ended = run(&mut echolog(&["completions", shell]));
+    assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{ended}");
+    common::file_with(ended.out)
+}
+
+/// A page as `man` shows it, 80 columns wide.
+fn shown(page: &Path) -> String {
+    let mut man = Command::new("man");
+    man.args(["--warnings", "-l"]).arg(page).env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80");
+    let ended = run(man.env_remove("MANPAGER").stdin(Stdio::null()));
+    assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{} {ended}", page.display());
+    ended.out
+}
+
 #[apply(test)]
-fn man_shows_every_page_without_a_warning() {
+fn man_shows_every_page_without_a_warning_and_with_all_sections_in_order() {
     needs(&["man", "groff"]);
-    let (_kept, pages) = generated("man");
-    assert!(pages.len() >= 5, "{pages:?}");
+    let (_kept, pages) = man_pages();
+    assert_eq!(pages.len(), 7, "{pages:?}");
     for page in pages {
-        let mut man = Command::new("man");
-        man.args(["--warnings", "-l"]).arg(&page).env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80");
-        let ended = run(man.env_remove("MANPAGER").stdin(Stdio::null()));
-        assert_eq!((ended.err.as_str(), ended.status.code()), ("", Some(0)), "{} {ended}", page.display());
-        for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS"] {
-            assert!(
-                ended.out.lines().any(|line| line == section),
-                "{section} in {}\n{}",
-                page.display(),
-                ended.out
-            );
+        let text = shown(&page);
+        let has = |file: &str| page.ends_with(file);
+        let mut sections = vec!["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS"];
+        match () {
+            () if has("echolog.1") => sections.push("COMMANDS"),
+            () if has("echolog-completions.1") => sections.push("EXAMPLES"),
+            () if has("echolog-server.1") || has("echolog-client.1") => {
+                sections.extend(["EXAMPLES", "ENVIRONMENT"]);
+            }
+            () => sections.extend(["EXAMPLES", "ENVIRONMENT", "FILES"]),
+        }
+        sections.extend(["EXIT STATUS", "SEE ALSO"]);
+        let mut lines = text.lines();
+        for section in sections {
+            assert!(lines.any(|line| line == section), "{section} in {}\n{text}", page.display());
         }
         let mut groff = Command::new("groff");
-        let ended = run(groff.args(["-man", "-Tutf8", "-ww", "-z"]).arg(&page).stdin(Stdio::null()));
-        ended.shows("");
+        run(groff.args(["-man", "-Tutf8", "-ww", "-z"]).arg(&page).stdin(Stdio::null())).shows("");
     }
+}
+
+#[apply(test)]
+fn a_synopsis_has_positional_arguments_first_and_every_value() {
+    needs(&["man", "groff"]);
+    let (kept, _) = man_pages();
+    for (page, synopsis) in [
+        ("server", "echolog server [PORT] [--bind ADDR] [--allow ADDR]... [--max-message BYTES]"),
+        ("replay", "echolog replay [PATH]... [--drive DRIVES]... [--wire WIRES]..."),
+        ("record", "echolog record DIR [--force]"),
+        ("", "echolog COMMAND [ARGUMENT]..."),
+    ] {
+        let text = shown(&kept.path().join(format!("echolog-{page}.1").replace("-.", ".")));
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(synopsis), "{text}");
+    }
+}
+
+#[apply(test)]
+fn completions_for_an_unknown_shell_are_a_usage_error() {
+    let ended = run(&mut echolog(&["completions", "csh"]));
+    assert!(ended.err.contains("bash"), "{ended}");
+    assert_eq!((ended.out.as_str(), ended.status.code()), ("", Some(2)), "{ended}");
 }
 
 #[apply(test)]
 fn bash_completes_commands_and_options() {
     needs(&["bash"]);
-    let (directory, _) = generated("completions");
+    let (_kept, file) = completions("bash");
     for (words, completed) in [
         ("echolog se", "server"),
         ("echolog cl", "client"),
@@ -119,10 +161,9 @@ fn bash_completes_commands_and_options() {
         ("echolog server --ma", "--max-log --max-message"),
     ] {
         let script = format!(
-            "source {}/echolog.bash; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+            "source {file}; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
              _echolog echolog \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \
-             printf '%s\\n' \"${{COMPREPLY[@]}}\" | sort | xargs",
-            directory.path().display()
+             printf '%s\\n' \"${{COMPREPLY[@]}}\" | sort | xargs"
         );
         run(Command::new("bash").args(["-c", &script]).stdin(Stdio::null())).shows(&format!("{completed}\n"));
     }
@@ -131,20 +172,16 @@ fn bash_completes_commands_and_options() {
 #[apply(test)]
 fn zsh_reads_its_completions() {
     needs(&["zsh"]);
-    let (directory, _) = generated("completions");
-    let file = directory.path().join("_echolog");
-    run(Command::new("zsh").args(["-f", "-n"]).arg(file).stdin(Stdio::null())).shows("");
+    let (_kept, file) = completions("zsh");
+    run(Command::new("zsh").args(["-f", "-n", &file]).stdin(Stdio::null())).shows("");
 }
 
 #[apply(test)]
 fn fish_completes_commands() {
     needs(&["fish"]);
-    let (directory, _) = generated("completions");
-    let script = format!(
-        "source {}/echolog.fish; complete -C 'echolog se' | string split -f 1 \\t",
-        directory.path().display()
-    );
+    let (kept, file) = completions("fish");
+    let script = format!("source {file}; complete -C 'echolog se' | string split -f 1 \\t");
     let mut fish = Command::new("fish");
-    fish.args(["--no-config", "-c", &script]).env("HOME", directory.path()).stdin(Stdio::null());
+    fish.args(["--no-config", "-c", &script]).env("HOME", kept.path()).stdin(Stdio::null());
     run(&mut fish).shows("server\n");
 }

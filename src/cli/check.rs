@@ -32,7 +32,7 @@ Verdicts: pass, fail, hung (does not end), flooded (shows without end), crashed
 
 Examples:
   echolog check                           echolog itself
-  echolog check --init submissions/ada    write a first draft of its echolog.toml
+  echolog check --init submissions/ada    write a draft of its echolog.toml
   echolog check submissions/ada
   echolog check submissions/*/ --jobs 4 --format json --output results.json
   echolog check submissions/ada --only R6 --repeat 10

@@ -1,7 +1,9 @@
-//! The command line: arguments and dispatch. The only room that knows both wings.
+//! The command line: arguments and dispatch. The only module that uses both the pair and the harness.
 
 mod check;
+mod completions;
 mod generate;
+mod man;
 mod pair;
 mod replay;
 
@@ -16,7 +18,7 @@ use crate::pair::{Client, Server};
 /// A TCP message log: server and client, and the harness that replays sessions against any
 /// implementation of them.
 #[derive(Debug, Parser)]
-#[command(name = "echolog", version, after_help = EXIT_CODES)]
+#[command(name = "echolog", version, after_help = EXIT_STATUS, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,30 +36,32 @@ enum Command {
     Record(replay::RecordArgs),
     /// Judge any implementation of the assignment, requirement by requirement
     Check(check::CheckArgs),
-    /// Write man pages or shell completions
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write man pages
     #[command(hide = true)]
     Generate(generate::GenerateArgs),
 }
 
-const EXIT_CODES: &str = "\
-Exit codes:
+const EXIT_STATUS: &str = "\
+Exit status:
   0  done, and everything agrees
   1  it failed, or something disagrees
   2  the command line was wrong, or nothing could be run";
 
-/// The whole command line; the exit codes stand in every help text.
+/// The whole command line. Every help text ends with the exit status.
 fn command() -> clap::Command {
     Cli::command().mut_subcommands(|command| {
         let more = command.get_after_help().map_or(String::new(), |help| format!("{help}\n\n"));
-        command.after_help(more + EXIT_CODES)
+        command.after_help(more + EXIT_STATUS)
     })
 }
 
-/// Tells what the parser has to say: that the command line is wrong, or the help that was asked for.
-fn told(message: &clap::Error) -> anyhow::Result<Exit> {
+/// Prints the parser's message: the error in the command line, or the help.
+fn print(message: &clap::Error) -> anyhow::Result<Exit> {
     match message.print() {
         _ if message.use_stderr() => Ok(Exit::Usage),
-        // `--help | head` has seen what it wanted.
+        // `--help | head` has read all that it wants.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write the help")
         }
@@ -70,7 +74,7 @@ pub fn run() -> anyhow::Result<Exit> {
     let cli = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let asked = match cli {
         Ok(cli) => cli.command,
-        Err(message) => return told(&message),
+        Err(message) => return print(&message),
     };
     match asked {
         Command::Server(args) => Server::from(args).run()?,
@@ -78,7 +82,28 @@ pub fn run() -> anyhow::Result<Exit> {
         Command::Replay(args) => return args.run(),
         Command::Record(args) => return args.run(),
         Command::Check(args) => return args.run(),
+        Command::Completions(args) => args.run(command())?,
         Command::Generate(args) => args.run(command())?,
     }
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_help_text_is_longer_than_80_columns() {
+        let mut command = command();
+        command.build();
+        let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
+        for mut command in subcommands.into_iter().chain([command]) {
+            // What is laid out by hand must not be wrapped by the parser.
+            let laid_out = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let texts = [laid_out, command.render_help().to_string(), command.render_long_help().to_string()];
+            for line in texts.iter().flat_map(|text| text.lines()) {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+        }
+    }
 }

@@ -12,7 +12,7 @@ const SERVER_EXAMPLES: &str = "\
 Examples:
   echolog server 12345                    serve one client on port 12345
   echolog server 10000-20000              on the first free port of these
-  echolog server 0 --bind 127.0.0.1       on any free port, for this computer alone
+  echolog server 0 --bind 127.0.0.1       on any free port, on loopback only
   echolog server 12345 --allow 192.168.1.4
 
 The session ends when the client says quit: the log of all messages goes back to

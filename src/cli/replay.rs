@@ -45,9 +45,10 @@ Wires (what lies between the programs; the first four unless told otherwise):
   shuffle[:SEED]   pieces of random sizes
   every-split      one session for each place at which the stream can be split
   every-cut        one session for each place at which the connection can end,
-                   by FIN and by RST; both programs must then say so in time, and
-                   no log that is not whole may pass for whole (echolog's own say
-                   it by \"error: ...\" on stderr, others in their own words)
+                   by FIN and by RST; both programs must then say so in time,
+                   and no log that is not whole may pass for whole (echolog's
+                   own say it by \"error: ...\" on stderr, others in their own
+                   words)
 A failure names its session exactly (split:to-client:7, cut:to-server:12:rst);
 those names can be given to --wire too.
 
@@ -60,8 +61,8 @@ Examples:
   echolog replay mine --server 'python3 server.py {port}' \\
                       --client 'python3 client.py {host} {port}'
 
-To add a fixture, write its messages.txt, let --bless write the goldens, and read
-them as you would read code:
+To add a fixture, write its messages.txt, let --bless write the goldens, and
+read them as you would read code:
   mkdir fixtures/my-case
   printf 'first\\nsecond\\nquit\\n' > fixtures/my-case/messages.txt
   echolog replay --bless fixtures/my-case
