@@ -194,6 +194,7 @@ impl<'a> Theatre<'a> {
             dir: Some(dir.path().to_path_buf()),
             env: vec![("ECHOLOG_BUILD".into(), command.into())],
             ready: Ready::Listening,
+            computer: None,
         };
         let streams = Streams { input: Input::Nothing, ..Streams::TERMINAL };
         let limits = Limits { time, address_space: None, cpu: None, ..self.limits.clone() };
@@ -271,6 +272,7 @@ impl<'a> Theatre<'a> {
             dir: Some(folder.path().to_path_buf()),
             env,
             ready: Ready::Listening,
+            computer: None,
         };
         let place = format!("{}/", folder.path().display());
         folders.push(folder);

@@ -211,6 +211,7 @@ impl CheckArgs {
             output: 8 << 20,
             address_space: Some(self.memory << 20),
             cpu: Some(Duration::from_secs(30)),
+            ..Limits::default()
         };
         Ok(Check {
             submissions,

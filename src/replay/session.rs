@@ -130,6 +130,7 @@ impl Pair {
                 dir: None,
                 env: Vec::new(),
                 ready,
+                computer: None,
             })
         };
         let client: &[&str] = match drive {
@@ -663,6 +664,7 @@ print("log:", repr(log), flush=True)
                     dir: None,
                     env: Vec::new(),
                     ready: Ready::Listening,
+                    computer: None,
                 }
             };
             let pair = Pair {

@@ -4,8 +4,10 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::Fault;
+use crate::run::computer::Computer;
 
 /// The file in which a submission says how its programs are built and called.
 pub const PROFILE: &str = "echolog.toml";
@@ -192,6 +194,15 @@ pub struct Spec {
     pub env: Vec<(OsString, OsString)>,
     /// How it is known to be ready (of a server; a client's is never asked).
     pub ready: Ready,
+    /// The computer it runs on; this one when not given.
+    pub computer: Option<Arc<Computer>>,
+}
+
+impl Spec {
+    /// Whether it runs on a computer of its own.
+    pub fn is_isolated(&self) -> bool {
+        self.computer.as_ref().is_some_and(|computer| computer.is_isolated())
+    }
 }
 
 /// How a server is known to be ready. Never by a sleep, and never by a connection.

@@ -13,10 +13,18 @@ pub struct Limits {
     pub address_space: Option<u64>,
     /// Time on a processor, rounded up to seconds (`RLIMIT_CPU`).
     pub cpu: Option<Duration>,
+    /// Processes and threads on an isolated computer (`RLIMIT_NPROC`).
+    pub processes: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { time: Duration::from_secs(10), output: 16 << 20, address_space: None, cpu: None }
+        Limits {
+            time: Duration::from_secs(10),
+            output: 16 << 20,
+            address_space: None,
+            cpu: None,
+            processes: Some(1024),
+        }
     }
 }

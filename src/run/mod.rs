@@ -6,6 +6,12 @@
 
 pub mod clock;
 pub mod command;
+#[allow(dead_code, reason = "check is to use it next")]
+pub mod computer;
+mod descriptors;
+mod environment;
+mod fork;
+mod image;
 pub mod limits;
 pub mod outcome;
 pub mod pool;

@@ -147,6 +147,7 @@ mod tests {
                     dir: None,
                     env: Vec::new(),
                     ready: Ready::Listening,
+                    computer: None,
                 };
                 let (values, limits, clock) = (Values::default(), Limits::default(), Clock::start());
                 while !over.load(Ordering::SeqCst) {

@@ -70,6 +70,11 @@ impl Sockets {
         Ok(Sockets { netlink })
     }
 
+    /// The table of the network in which the socket `netlink` of the right kind was made.
+    pub fn over(netlink: OwnedFd) -> Sockets {
+        Sockets { netlink }
+    }
+
     /// The address at which something listens on `port`, if anything does.
     pub fn listening(&self, port: u16) -> anyhow::Result<Option<SocketAddr>> {
         for family in [libc::AF_INET, libc::AF_INET6] {

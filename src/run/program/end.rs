@@ -1,6 +1,6 @@
 //! Ending a program, and everything that it started.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,10 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
+use super::Program;
 use super::state::{Exceeded, Shown};
-use super::{Program, pidfd};
 use crate::run::clock::lock;
+use crate::run::descriptors::pidfd;
 use crate::run::outcome::{Ending, Run, Survivor};
 use crate::run::processes;
 
@@ -89,7 +90,7 @@ impl Program {
     /// Kills what the program left behind, and says what it was. Where it may end by itself, it is
     /// given that time first.
     fn clear(&self, afterlife: Duration) -> Vec<Survivor> {
-        let look = || processes::relatives(self.pid.as_raw(), &self.tag);
+        let look = || self.others();
         let mut left = look();
         if !left.is_empty() && !afterlife.is_zero() {
             let until = self.clock.now() + afterlife;
@@ -99,6 +100,14 @@ impl Program {
             });
         }
         let mut survivors = BTreeMap::new();
+        if let Some(inside) = self.process.as_ref().and_then(|process| process.inside.as_ref()) {
+            survivors.extend(left.iter().map(|&pid| (pid, processes::command_line(pid))));
+            // Else not even SIGKILL ended the program, and waiting for it is no use.
+            if lock(&self.shared.state).exited.is_some() {
+                inside.kill_all();
+            }
+            left.clear();
+        }
         let until = Instant::now() + PATIENCE;
         while !left.is_empty() && Instant::now() < until {
             let mut dying = Vec::new();
@@ -117,6 +126,14 @@ impl Program {
             left = look();
         }
         survivors.into_iter().map(|(pid, command)| Survivor { pid, command }).collect()
+    }
+
+    /// What it has started, and what that has, as far as it runs; known for sure on an isolated computer.
+    pub(in crate::run) fn others(&self) -> BTreeSet<i32> {
+        match self.process.as_ref().and_then(|process| process.inside.as_ref()) {
+            Some(inside) => inside.others(),
+            None => processes::relatives(self.pid.as_raw(), &self.tag),
+        }
     }
 
     /// Ends the pump.

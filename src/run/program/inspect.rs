@@ -13,7 +13,7 @@ use super::state::{Exceeded, Shared, Shown};
 use crate::run::clock::{Clock, Waited, lock};
 use crate::run::outcome::Ending;
 use crate::run::processes;
-use crate::run::sockets;
+use crate::run::sockets::Sockets;
 use crate::run::streams::Input;
 use crate::run::transcript::Transcript;
 
@@ -44,9 +44,10 @@ impl Watcher {
 impl Program {
     /// The ports on which it, or what it has started, listens.
     pub fn listens_on(&self) -> anyhow::Result<BTreeSet<u16>> {
-        let mut pids = processes::relatives(self.pid(), &self.tag);
+        let mut pids = self.others();
         pids.insert(self.pid());
-        sockets::Sockets::open()?.listened_to_by(&pids)
+        let sockets = self.computer.as_ref().map_or_else(Sockets::open, |computer| computer.sockets())?;
+        sockets.listened_to_by(&pids)
     }
 
     /// Looks at what was seen so far.

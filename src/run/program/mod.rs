@@ -15,7 +15,6 @@ mod tests;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,12 +22,12 @@ use std::time::Duration;
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use rustix::fs::OFlags;
-use rustix::process::PidfdFlags;
 use rustix::pty::OpenptFlags;
 
 pub use self::inspect::Watcher;
 use self::state::{Shared, State};
 use crate::run::clock::{Clock, lock};
+use crate::run::computer::Computer;
 pub use crate::run::limits::Limits;
 pub use crate::run::outcome::{Ending, Run, Survivor};
 use crate::run::processes;
@@ -48,6 +47,7 @@ pub struct Program {
     pump: Option<JoinHandle<()>>,
     /// Reaps the process when dropped, so its number stays taken until then.
     process: Option<Process>,
+    computer: Option<Arc<Computer>>,
     finished: bool,
     session: Arc<Mutex<processes::Session>>,
 }
@@ -57,7 +57,7 @@ impl Program {
     /// typed from now on. Both at first.
     pub fn set_terminal(&self, echo: bool, by_line: bool) -> anyhow::Result<()> {
         let Some(process) = &self.process else { return Ok(()) };
-        let terminal = process.0.get_file_handle()?;
+        let terminal = process.terminal()?;
         let mut settings = tcgetattr(&terminal)?;
         settings.local_flags.set(LocalFlags::ECHO, echo);
         settings.local_flags.set(LocalFlags::ICANON, by_line);
@@ -75,7 +75,7 @@ impl Program {
     /// is no room for it.
     pub fn mark_screen(&self, mark: &[u8]) -> anyhow::Result<bool> {
         let Some(process) = &self.process else { return Ok(false) };
-        let terminal = process.0.get_file_handle()?;
+        let terminal = process.terminal()?;
         let at_once = OpenptFlags::from_bits_retain(OFlags::NONBLOCK.bits());
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC | at_once;
         let screen = File::from(rustix::pty::ioctl_tiocgptpeer(&terminal, flags)?);
@@ -111,10 +111,4 @@ impl Program {
         drop(state);
         self.shared.nudge();
     }
-}
-
-/// A file that becomes readable when the process ends (`pidfd_open(2)`).
-fn pidfd(pid: Pid) -> rustix::io::Result<OwnedFd> {
-    let pid = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(rustix::io::Errno::SRCH)?;
-    rustix::process::pidfd_open(pid, PidfdFlags::empty())
 }

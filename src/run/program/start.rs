@@ -13,14 +13,15 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{getpid, pipe2};
 
 use super::Program;
-use super::pidfd;
 use super::pump::Pump;
 use super::state::Shared;
 use crate::run::clock::Clock;
 use crate::run::command::{Spec, Values};
+use crate::run::descriptors::pidfd;
+use crate::run::image::Image;
 use crate::run::limits::Limits;
 use crate::run::processes;
-use crate::run::spawn::{Image, close_on_exec, executable, spawn};
+use crate::run::spawn::{executable, spawn};
 use crate::run::streams::{Errors, Input, Output, Streams};
 use crate::run::transcript::Stream;
 
@@ -68,8 +69,7 @@ impl Program {
         let started = clock.now();
         let (process, pid) =
             spawn(command, image).with_context(|| format!("cannot start {}", words[0].to_string_lossy()))?;
-        let terminal = process.0.get_file_handle().context(NO_MORE_FILES)?;
-        close_on_exec(&terminal)?;
+        let terminal = process.terminal()?;
         if streams.input == Input::Terminal {
             input = Some(terminal.try_clone()?);
         }
@@ -85,6 +85,7 @@ impl Program {
             shared: Arc::clone(&shared),
             pump: None,
             process: Some(process),
+            computer: spec.computer.clone(),
             finished: false,
             session: Arc::new(Mutex::new(processes::Session::of(pid.as_raw()))),
         };

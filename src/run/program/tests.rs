@@ -19,6 +19,7 @@ fn spec(command: &str) -> Spec {
         dir: None,
         env: Vec::new(),
         ready: Ready::Listening,
+        computer: None,
     }
 }
 
@@ -95,7 +96,7 @@ fn a_program_finds_a_plain_world_whatever_the_harness_was_started_in() {
     let screen = text(program.finish().transcript.screen());
     // ls has its own directory open, besides the three.
     // Of the signals, those up to 28 have names; the C library keeps others to itself.
-    let (files, _) = crate::run::spawn::FILES.expect("the limit on open files");
+    let (files, _) = crate::run::image::FILES.expect("the limit on open files");
     assert_eq!(screen, format!("dumb-\n24 80\n4\n0000000\n0000000\n0\n{files}\n"));
 }
 

@@ -1,0 +1,175 @@
+//! How a program comes to run on an isolated computer.
+//!
+//! rexpect's child joins the computer's namespaces, makes a PID namespace, and in it two processes, which
+//! become children of this process and not its own (`CLONE_PARENT`): the first, which only waits for its
+//! end, and the program. So the program is watched, signalled and waited for as any other, by its number
+//! out here. When the first process of a PID namespace ends, the kernel kills all that is in it.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::libc;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, clone, setns, unshare};
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
+use nix::sys::stat::Mode;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, read, setsid};
+use rustix::process::{DumpableBehavior, ioctl_tiocsctty, set_dumpable_behavior};
+
+use super::holder::{self, NAMESPACES};
+use super::privileges;
+use crate::run::descriptors::close_all_but;
+
+/// The stack of a process until it executes its program, in bytes.
+const STACK: usize = 256 << 10;
+
+/// The processes of a program on an isolated computer, as this process sees them.
+#[derive(Debug)]
+pub struct Inside {
+    /// The first process of its PID namespace.
+    init: Pid,
+    /// The program, unless it could not be started.
+    program: Option<Pid>,
+    /// The first process ends when this is closed.
+    _lifeline: OwnedFd,
+    reaped: AtomicBool,
+}
+
+impl Inside {
+    /// The processes `init`, which ends when `lifeline` is closed, and `program`.
+    pub fn new(init: Pid, program: Option<Pid>, lifeline: OwnedFd) -> Inside {
+        Inside { init, program, _lifeline: lifeline, reaped: AtomicBool::new(false) }
+    }
+
+    /// The program's processes, without itself and those that have ended: all that it started, and all
+    /// that they did.
+    pub fn others(&self) -> BTreeSet<i32> {
+        let mut found = BTreeSet::new();
+        let mut parents: Vec<i32> =
+            [Some(self.init), self.program].into_iter().flatten().map(Pid::as_raw).collect();
+        while let Some(parent) = parents.pop() {
+            for child in children(parent) {
+                if has_memory(child) && found.insert(child) {
+                    parents.push(child);
+                }
+            }
+        }
+        found
+    }
+
+    /// Kills everything, and waits for its end.
+    pub fn kill_all(&self) {
+        if !self.reaped.swap(true, Ordering::SeqCst) {
+            let _ = kill(self.init, Signal::SIGKILL);
+            // The first process ends last: the kernel waits for the others, and for this process to take
+            // note of the program's end.
+            for pid in [self.program, Some(self.init)].into_iter().flatten() {
+                let _ = waitpid(pid, None);
+            }
+        }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.kill_all();
+    }
+}
+
+/// The children of a process, of any of its threads.
+fn children(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// A process that has ended and was not waited for has no memory any more.
+fn has_memory(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/statm")).is_ok_and(|text| !text.starts_with("0 "))
+}
+
+/// In rexpect's child: starts the two processes on the computer of `namespaces`. The second one calls
+/// `become_program` with its terminal; the first one ends when the other end of `lifeline` is closed.
+/// `tell` is given their numbers out here.
+pub(in crate::run) fn enter(
+    namespaces: impl AsFd,
+    lifeline: &OwnedFd,
+    tell: impl Fn(i32),
+    mut become_program: impl FnMut(&OwnedFd) -> Infallible,
+) -> nix::Result<()> {
+    let terminal = open(c"/dev/tty", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    leave(&terminal)?;
+    setns(namespaces, NAMESPACES)?;
+    unshare(CloneFlags::CLONE_NEWPID)?;
+    tell(sibling(|| wait_for_end(lifeline))?.as_raw());
+    tell(sibling(|| match become_program(&terminal) {})?.as_raw());
+    Ok(())
+}
+
+/// In the second process: makes `terminal` its own, and shows it the processes of its own namespace only.
+pub(in crate::run) fn settle(terminal: &OwnedFd) -> nix::Result<()> {
+    setsid()?;
+    ioctl_tiocsctty(terminal).map_err(privileges::errno)?;
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>)?;
+    // Where memory is short, it goes before whoever watches it.
+    fs::write("/proc/self/oom_score_adj", "1000").map_err(|_| Errno::EIO)
+}
+
+/// In the second process: becomes the user that programs are here.
+pub(in crate::run) fn give_up_privileges() -> nix::Result<()> {
+    privileges::give_up(holder::owner().is_some())
+}
+
+/// Gives up this session's terminal, so that another session can have it.
+fn leave(terminal: &OwnedFd) -> nix::Result<()> {
+    // The kernel sends it to the session that loses its terminal.
+    ignore(Signal::SIGHUP)?;
+    #[expect(unsafe_code, reason = "neither nix nor rustix wraps this ioctl")]
+    // SAFETY: it has no argument.
+    let left = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
+    Errno::result(left).map(drop)
+}
+
+fn ignore(number: Signal) -> nix::Result<()> {
+    #[expect(unsafe_code, reason = "signal(2) is unsafe for the handlers it can install")]
+    // SAFETY: no handler is installed.
+    unsafe { signal(number, SigHandler::SigIgn) }.map(drop)
+}
+
+/// Starts a copy of this process that does `work` and is a child of its parent.
+fn sibling(mut work: impl FnMut()) -> nix::Result<Pid> {
+    let mut stack = vec![0; STACK];
+    let run = Box::new(|| {
+        work();
+        0
+    });
+    #[expect(unsafe_code, reason = "fork(2) cannot choose the parent")]
+    // SAFETY: the memory is not shared, so that each has a stack of its own, and this process has one
+    // thread only.
+    unsafe {
+        clone(run, &mut stack, CloneFlags::CLONE_PARENT, Some(Signal::SIGCHLD as i32))
+    }
+}
+
+/// What the first process of a PID namespace does.
+fn wait_for_end(lifeline: &OwnedFd) {
+    // Its children have to be waited for by no one then.
+    let alone = ignore(Signal::SIGCHLD)
+        .and_then(|()| SigSet::all().thread_set_mask())
+        .and_then(|()| close_all_but(lifeline.as_raw_fd()));
+    // It has a copy of all that this process had in its memory.
+    let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if alone.is_ok() && hidden.is_ok() {
+        while read(lifeline, &mut [0]) == Err(Errno::EINTR) {}
+    }
+}

@@ -1,0 +1,159 @@
+//! The computers that the programs of a session run on.
+//!
+//! An isolated [`Computer`] is a set of Linux namespaces (user, network, mount, IPC, UTS): it has a
+//! network, files, a host name and users of its own. Each program on it has a PID namespace of its own as
+//! well, whose first process ends with the program: the kernel then kills everything that the program
+//! started. Where the kernel gives no namespaces, both programs run on this computer as they are.
+//!
+//! What always holds: a process on an isolated computer can reach no network but that computer's own,
+//! writes to no file outside it, and does not outlive its [`Program`](crate::run::program::Program).
+//! rexpect starts the programs in either case: what is done here happens in its child, before the program
+//! is executed.
+
+pub mod enter;
+mod exposure;
+mod files;
+mod holder;
+mod network;
+mod privileges;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use self::holder::Holder;
+use crate::run::sockets::{self, Sockets};
+
+/// The address of an isolated server's computer.
+pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
+/// The address of an isolated client's computer.
+pub const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 4);
+
+/// The home directory of the programs on an isolated computer.
+pub(super) const HOME: &str = "/home/student";
+/// The name of their user.
+pub(super) const USER: &str = "student";
+
+pub(in crate::run) use self::exposure::PLACES as TOOL_PLACES;
+
+/// What programs on an isolated computer are told of it by their environment.
+pub(super) fn environment() -> Vec<(OsString, OsString)> {
+    let mut environment: Vec<(OsString, OsString)> = [("HOME", HOME), ("USER", USER), ("LOGNAME", USER)]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+    if let Some(rustup) = exposure::rustup() {
+        environment.push(("RUSTUP_HOME".into(), rustup.into()));
+    }
+    environment
+}
+
+/// What the programs of a session find of this computer's files, besides the system and the tools in
+/// `PATH`.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// Directories that they may write to. They belong to the programs' user from then on.
+    pub writable: Vec<PathBuf>,
+    /// Files and directories that they may only read.
+    pub readable: Vec<PathBuf>,
+}
+
+/// Why there can be no isolated computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// The two computers of one session.
+#[derive(Clone, Debug)]
+pub struct Computers {
+    /// The one that the server runs on.
+    pub server: Arc<Computer>,
+    /// The one that the client runs on.
+    pub client: Arc<Computer>,
+}
+
+impl Computers {
+    /// Two isolated computers, each with `files`.
+    pub fn isolated(files: &Files) -> Result<Computers, Unavailable> {
+        let computer = |name, own: Ipv4Addr, other: Ipv4Addr| {
+            let holder = Holder::start(name, own, other, files)?;
+            Ok(Arc::new(Computer { address: own.into(), holder: Some(holder) }))
+        };
+        Ok(Computers {
+            server: computer("server", SERVER, CLIENT)?,
+            client: computer("client", CLIENT, SERVER)?,
+        })
+    }
+
+    /// This computer, twice.
+    pub fn shared() -> Computers {
+        let here = Arc::new(Computer { address: Ipv4Addr::LOCALHOST.into(), holder: None });
+        Computers { server: Arc::clone(&here), client: here }
+    }
+}
+
+/// One computer that programs under test run on.
+#[derive(Debug)]
+pub struct Computer {
+    address: IpAddr,
+    holder: Option<Holder>,
+}
+
+impl Computer {
+    /// Whether it is a computer of its own, and not the one that this process runs on.
+    pub fn is_isolated(&self) -> bool {
+        self.holder.is_some()
+    }
+
+    /// The address by which the other computer knows it.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Every address at which programs on it may say that they are.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        match self.holder {
+            Some(_) => vec![self.address],
+            None => sockets::addresses().into_iter().collect(),
+        }
+    }
+
+    /// A new TCP socket on it, neither bound nor connected.
+    pub fn socket(&self, domain: Domain) -> Result<Socket> {
+        match &self.holder {
+            Some(holder) => {
+                holder.socket(domain.into(), Type::STREAM.into(), Protocol::TCP.into()).map(Socket::from)
+            }
+            None => Socket::new(domain, Type::STREAM, Some(Protocol::TCP)),
+        }
+        .context("no socket on the computer of a program")
+    }
+
+    /// Its table of TCP sockets.
+    pub fn sockets(&self) -> Result<Sockets> {
+        match &self.holder {
+            Some(holder) => Ok(Sockets::over(holder.netlink_socket().context("no table of sockets")?)),
+            None => Sockets::open(),
+        }
+    }
+
+    /// The namespaces that a program on it joins, as a process that is in them (`pidfd_open(2)`).
+    pub(super) fn namespaces(&self) -> Option<BorrowedFd<'_>> {
+        self.holder.as_ref().map(Holder::process)
+    }
+}
