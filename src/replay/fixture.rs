@@ -1,17 +1,17 @@
 //! A fixture on disk: three plain files in a directory of their own, loaded, validated and listed.
 //!
-//! What always holds: a fixture that leaves this room has a messages file, and both goldens or
+//! What always holds: a loaded fixture has a messages file, and both goldens or
 //! none. None is a fixture that has not been blessed yet, and only blessing asks for such.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use crate::error::Fault;
+use crate::replay::drive::lines;
 use crate::replay::golden::Golden;
-use crate::replay::session::lines;
 use crate::run::command::PROFILE;
 
 /// The file of what is typed, one message a line.
@@ -224,6 +224,19 @@ fn lossy(name: impl AsRef<std::ffi::OsStr>) -> String {
 
 fn quoted(path: &Path) -> String {
     shlex::try_quote(&path.display().to_string()).map_or_else(|_| lossy(path), std::borrow::Cow::into_owned)
+}
+
+/// Writes a file so that it is either the old one or the new one, whole.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let cannot = || format!("cannot write {}", path.display());
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(dir)
+        .with_context(cannot)?;
+    file.write_all(bytes).with_context(cannot)?;
+    file.persist(path).map_err(|error| error.error).with_context(cannot)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,110 +1,33 @@
-//! A golden screen: placeholders, exact comparison, the difference, and blessing.
+//! A golden screen: its placeholders, and the comparison with what a program showed.
 //!
 //! What always holds: a comparison is exact, byte for byte, once the true values stand where the
-//! placeholders were; and what [`bless`] returns compares equal to the screen it was made from.
+//! placeholders were.
 
-use std::net::IpAddr;
 use std::ops::Range;
-use std::str;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use similar::{Algorithm, ChangeTag, DiffOp, TextDiff};
+use similar::TextDiff;
 
+use super::diff::Difference;
+use super::values::{PLACEHOLDERS, Placeholder, Values};
 use crate::error::Fault;
 use crate::escape;
-
-/// Unchanged lines shown around a change.
-const CONTEXT: usize = 3;
-/// How long a difference is refined before a coarser one has to do.
-const DIFF_TIME: Duration = Duration::from_millis(500);
-
-/// A volatile part of a screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placeholder {
-    /// `[SERVER_ADDRESS]`: any address that this machine has.
-    ServerAddress,
-    /// `[PORT]`: the port this program serves or was told.
-    Port,
-    /// `[CLIENT_ADDRESS]`: where the server's connection came from.
-    ClientAddress,
-}
-
-const PLACEHOLDERS: [(&str, Placeholder); 3] = [
-    ("[SERVER_ADDRESS]", Placeholder::ServerAddress),
-    ("[PORT]", Placeholder::Port),
-    ("[CLIENT_ADDRESS]", Placeholder::ClientAddress),
-];
-
-/// The true values of one session, as one of its programs must show them.
-#[derive(Clone, Debug)]
-pub struct Values {
-    /// The port that the server listens on, or that the client was told.
-    pub port: u16,
-    /// The address that the server's connection comes from.
-    pub client: IpAddr,
-    /// The addresses of this machine's interfaces; all of 127.0.0.0/8 is its own without being named.
-    pub own: Vec<IpAddr>,
-}
-
-impl Values {
-    fn is_own(&self, address: IpAddr) -> bool {
-        address.is_loopback() || self.own.contains(&address)
-    }
-
-    /// What `text` can begin with if `placeholder` stands there, longest first: lengths in bytes.
-    fn lengths_at(&self, placeholder: Placeholder, text: &[u8]) -> Vec<usize> {
-        match placeholder {
-            Placeholder::Port => {
-                let port = self.port.to_string();
-                if text.starts_with(port.as_bytes()) { vec![port.len()] } else { Vec::new() }
-            }
-            Placeholder::ClientAddress => addresses_at(text, |address| address == self.client),
-            Placeholder::ServerAddress => addresses_at(text, |address| self.is_own(address)),
-        }
-    }
-
-    /// Whatever may stand for `placeholder`; of the loopback addresses only the usual one.
-    fn all(&self, placeholder: Placeholder) -> impl Iterator<Item = String> {
-        let own = self.own.iter().filter(move |_| placeholder == Placeholder::ServerAddress);
-        own.map(ToString::to_string).chain([self.canonical(placeholder)])
-    }
-
-    /// What stands for `placeholder` where nothing that was seen says which value it is.
-    fn canonical(&self, placeholder: Placeholder) -> String {
-        match placeholder {
-            Placeholder::Port => self.port.to_string(),
-            Placeholder::ClientAddress => self.client.to_string(),
-            Placeholder::ServerAddress => {
-                let shown = self.own.iter().find(|address| !address.is_loopback());
-                shown.map_or_else(|| "127.0.0.1".to_owned(), ToString::to_string)
-            }
-        }
-    }
-}
-
-/// The lengths, longest first, of addresses that `text` begins with and that are `wanted`.
-fn addresses_at(text: &[u8], wanted: impl Fn(IpAddr) -> bool) -> Vec<usize> {
-    let run = text.iter().take_while(|byte| byte.is_ascii_hexdigit() || b".:".contains(byte)).count();
-    let parse = |length: usize| str::from_utf8(&text[..length]).ok()?.parse::<IpAddr>().ok();
-    (2..=run.min(45)).rev().filter(|&length| parse(length).is_some_and(&wanted)).collect()
-}
 
 /// A golden screen as read from its file.
 #[derive(Clone, Debug)]
 pub struct Golden {
     /// Lines, each with its line end (the last may lack it).
-    lines: Vec<Line>,
+    pub(super) lines: Vec<Line>,
 }
 
 #[derive(Clone, Debug)]
-struct Line {
-    raw: Vec<u8>,
+pub(super) struct Line {
+    pub(super) raw: Vec<u8>,
     pieces: Vec<Piece>,
 }
 
 #[derive(Clone, Debug)]
-enum Piece {
+pub(super) enum Piece {
     Text(Range<usize>),
     /// A placeholder at this place of the line; `or_text` where a message of the fixture contains
     /// the very same characters, so that they can stand for themselves.
@@ -189,7 +112,7 @@ impl Golden {
 
     /// The golden's lines with the true values in them. Where a value can be one of several (an
     /// address of this machine), it is the one on a line that was seen and fits.
-    fn resolve(&self, seen: &[u8], values: &Values) -> Vec<Vec<u8>> {
+    pub(super) fn resolve(&self, seen: &[u8], values: &Values) -> Vec<Vec<u8>> {
         let seen = split_lines(seen);
         let resolve = |(index, line): (usize, &Line)| {
             if line.pieces.len() == 1 {
@@ -276,206 +199,6 @@ impl Line {
     }
 }
 
-/// A screen that is not its golden: both, line by line, the golden with the true values in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    golden: Vec<Vec<u8>>,
-    seen: Vec<Vec<u8>>,
-}
-
-/// One line of a unified diff.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DiffLine {
-    /// Where the lines that follow stand in both.
-    Hunk(String),
-    /// In both.
-    Both(String),
-    /// In the golden (or before) only.
-    Golden(String),
-    /// On the screen (or now) only.
-    Seen(String),
-    /// The line above has no line end.
-    NoLineEnd,
-    /// Both lines look the same when shown safely, but their bytes differ: one has the character,
-    /// the other its escape.
-    SameLook,
-}
-
-impl Difference {
-    /// What has changed from one text to another.
-    pub fn between(golden: &[u8], seen: &[u8]) -> Self {
-        let lines = |text| split_lines(text).into_iter().map(<[u8]>::to_vec).collect();
-        Difference { golden: lines(golden), seen: lines(seen) }
-    }
-
-    /// The difference as a unified diff, `-` golden and `+` seen, every line shown safely.
-    pub fn unified(&self) -> Vec<DiffLine> {
-        let deadline = Some(Instant::now() + DIFF_TIME);
-        let ops = similar::capture_diff_slices_deadline(Algorithm::Myers, &self.golden, &self.seen, deadline);
-        let mut lines = Vec::new();
-        for group in similar::group_diff_ops(ops, CONTEXT) {
-            lines.push(DiffLine::Hunk(hunk(&group)));
-            for op in &group {
-                let first = lines.len();
-                for change in op.iter_changes(&self.golden, &self.seen) {
-                    let line = change.value();
-                    let text = escape::show(line.strip_suffix(b"\n").unwrap_or(&line));
-                    lines.push(match change.tag() {
-                        ChangeTag::Equal => DiffLine::Both(text),
-                        ChangeTag::Delete => DiffLine::Golden(text),
-                        ChangeTag::Insert => DiffLine::Seen(text),
-                    });
-                    if !line.ends_with(b"\n") {
-                        lines.push(DiffLine::NoLineEnd);
-                    }
-                }
-                let changed = &lines[first..];
-                let same_look = changed.iter().any(|line| {
-                    matches!(line, DiffLine::Golden(text) if changed.contains(&DiffLine::Seen(text.clone())))
-                });
-                if same_look && !changed.contains(&DiffLine::NoLineEnd) {
-                    lines.push(DiffLine::SameLook);
-                }
-            }
-        }
-        lines
-    }
-}
-
-fn hunk(group: &[DiffOp]) -> String {
-    let span = |range: Range<usize>| match range.len() {
-        0 => format!("{},0", range.start),
-        1 => format!("{}", range.start + 1),
-        length => format!("{},{length}", range.start + 1),
-    };
-    let range = |of: fn(&DiffOp) -> Range<usize>| {
-        let start = group.first().map_or(0, |op| of(op).start);
-        let end = group.last().map_or(0, |op| of(op).end);
-        span(start..end)
-    };
-    format!("@@ -{} +{} @@", range(DiffOp::old_range), range(DiffOp::new_range))
-}
-
-/// Which program's screen is blessed, with what is known of it.
-#[derive(Clone, Copy, Debug)]
-pub enum Screen {
-    /// The server's; its first `banner` bytes were there before any client was started, so that no
-    /// message can stand in them and no client's address.
-    Server {
-        /// Length in bytes.
-        banner: usize,
-    },
-    /// The client's.
-    Client,
-}
-
-/// The golden for what was `seen`: lines that `old` already fits keep their placeholders; in all
-/// others, values of the session become placeholders, but never inside the text of a message.
-/// `None` when no golden says the same as this screen (a screen with a placeholder written on it).
-pub fn bless(
-    old: Option<&Golden>,
-    seen: &[u8],
-    values: &Values,
-    screen: Screen,
-    messages: &[Vec<u8>],
-) -> Option<Golden> {
-    let seen_lines = split_lines(seen);
-    let kept = old.map_or_else(Vec::new, |old| kept_lines(old, seen, values));
-    let shown: Vec<Vec<u8>> =
-        messages.iter().flat_map(|message| [message.clone(), escape::show(message).into_bytes()]).collect();
-    let mut text = Vec::new();
-    let mut length = 0;
-    for (index, line) in seen_lines.iter().enumerate() {
-        length += line.len();
-        if let Some(kept) = kept.iter().find(|(at, _)| *at == index).map(|(_, kept)| kept) {
-            text.extend_from_slice(kept);
-            continue;
-        }
-        let (order, messages) = match screen {
-            Screen::Server { banner } if length <= banner => {
-                (&[Placeholder::ServerAddress, Placeholder::Port][..], &[][..])
-            }
-            Screen::Server { .. } => (
-                &[Placeholder::ClientAddress, Placeholder::ServerAddress, Placeholder::Port][..],
-                shown.as_slice(),
-            ),
-            Screen::Client => (
-                &[Placeholder::ServerAddress, Placeholder::ClientAddress, Placeholder::Port][..],
-                shown.as_slice(),
-            ),
-        };
-        text.extend(with_placeholders(line, values, order, messages));
-    }
-    let golden = Golden::parse(text, messages).ok()?;
-    golden.compare(seen, values).is_none().then_some(golden)
-}
-
-/// The lines of `old` that still stand on the screen: index there, and the line as it was written.
-fn kept_lines(old: &Golden, seen: &[u8], values: &Values) -> Vec<(usize, Vec<u8>)> {
-    let resolved = old.resolve(seen, values);
-    let seen: Vec<Vec<u8>> = split_lines(seen).into_iter().map(<[u8]>::to_vec).collect();
-    let deadline = Some(Instant::now() + DIFF_TIME);
-    similar::capture_diff_slices_deadline(Algorithm::Myers, &resolved, &seen, deadline)
-        .iter()
-        .filter(|op| matches!(op, DiffOp::Equal { .. }))
-        .flat_map(|op| op.new_range().zip(op.old_range()))
-        .map(|(new, old_index)| (new, old.lines[old_index].raw.clone()))
-        .collect()
-}
-
-fn with_placeholders(line: &[u8], values: &Values, order: &[Placeholder], messages: &[Vec<u8>]) -> Vec<u8> {
-    let protected = messages
-        .iter()
-        .filter(|message| !message.is_empty() && has_value(message, values, order))
-        .flat_map(|message| occurrences(line, message))
-        .collect::<Vec<_>>();
-    let mut out = Vec::new();
-    let mut at = 0;
-    while at < line.len() {
-        let found = if protected.iter().any(|range| range.contains(&at)) {
-            None
-        } else {
-            value_at(line, at, values, order)
-        };
-        if let Some((placeholder, length)) = found {
-            let name = PLACEHOLDERS.iter().find(|(_, known)| *known == placeholder);
-            out.extend(name.map_or("", |(name, _)| name).bytes());
-            at += length;
-        } else {
-            out.push(line[at]);
-            at += 1;
-        }
-    }
-    out
-}
-
-fn has_value(text: &[u8], values: &Values, order: &[Placeholder]) -> bool {
-    (0..text.len()).any(|at| value_at(text, at, values, order).is_some())
-}
-
-/// The value that stands at `at` as a word of its own, not as a part of a longer number or address.
-fn value_at(line: &[u8], at: usize, values: &Values, order: &[Placeholder]) -> Option<(Placeholder, usize)> {
-    let before = at.checked_sub(1).map(|before| line[before]);
-    order.iter().find_map(|&placeholder| {
-        let length = values
-            .lengths_at(placeholder, &line[at..])
-            .into_iter()
-            .find(|&length| stands_alone(before, &line[at..at + length], &line[at + length..]))?;
-        Some((placeholder, length))
-    })
-}
-
-fn stands_alone(before: Option<u8>, value: &[u8], after: &[u8]) -> bool {
-    let colons = value.contains(&b':');
-    let joins = |byte: u8| byte.is_ascii_alphanumeric() || (colons && byte == b':');
-    let goes_on = match after {
-        [b'.', next, ..] => next.is_ascii_digit(),
-        [first, ..] => joins(*first),
-        [] => false,
-    };
-    !goes_on && !before.is_some_and(|byte| joins(byte) || byte == b'.')
-}
-
 /// Whether a bracketed word that is no placeholder was most likely meant as one. Programs write
 /// `[INFO]` and `[SERVER]` on their screens; nobody but a writer of goldens writes `[SERVER_PORT]`.
 fn looks_like_a_placeholder(word: &[u8]) -> bool {
@@ -499,7 +222,7 @@ fn bracketed(line: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// The lines of `text`, each with its line end.
-fn split_lines(text: &[u8]) -> Vec<&[u8]> {
+pub(super) fn split_lines(text: &[u8]) -> Vec<&[u8]> {
     text.split_inclusive(|&byte| byte == b'\n').collect()
 }
 
@@ -507,17 +230,10 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|window| window == word)
 }
 
-fn occurrences(line: &[u8], word: &[u8]) -> Vec<Range<usize>> {
-    line.windows(word.len())
-        .enumerate()
-        .filter(|(_, window)| *window == word)
-        .map(|(at, _)| at..at + word.len())
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replay::diff::DiffLine;
 
     const GOLDEN: &str = "\
 server is at address: [SERVER_ADDRESS]
@@ -680,50 +396,5 @@ server received message: \"hello\"
         assert!(lacks("one\nbye\n") && lacks("one\ntwo\nthree\nbye\n") && lacks("bye\n"));
         assert!(!lacks("one\nthree\ntwo\nbye\n") && !lacks("one\nother\nbye\n"));
         assert!(!lacks("one\ntwo\nthree\nthree\nbye\n"));
-    }
-
-    fn blessed(old: Option<&str>, seen: &str, screen: Screen, messages: &[&str]) -> Option<String> {
-        let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.as_bytes().to_vec()).collect();
-        let old = old.map(golden);
-        let golden = bless(old.as_ref(), seen.as_bytes(), &values(), screen, &messages)?;
-        Some(String::from_utf8(golden.bytes()).unwrap())
-    }
-
-    fn server(seen: &str) -> Screen {
-        Screen::Server { banner: seen.find("server connected").unwrap() }
-    }
-
-    #[test]
-    fn blessing_puts_placeholders_where_the_values_stand() {
-        assert_eq!(blessed(None, SEEN, server(SEEN), &["hello"]).as_deref(), Some(GOLDEN));
-        let seen = SEEN.replace("192.168.1.3", "127.0.0.9");
-        assert_eq!(blessed(None, &seen, server(&seen), &["hello"]).as_deref(), Some(GOLDEN));
-        assert_eq!(
-            blessed(None, "to 127.0.0.1:12345, id 123456\n", Screen::Client, &[]).as_deref(),
-            Some("to [SERVER_ADDRESS]:[PORT], id 123456\n")
-        );
-    }
-
-    #[test]
-    fn blessing_leaves_the_text_of_messages_alone() {
-        let message = "telnet 192.168.1.3 12345 from 127.0.0.9";
-        let seen = SEEN.replace("hello", message);
-        assert_eq!(blessed(None, &seen, server(&seen), &[message]), Some(GOLDEN.replace("hello", message)));
-    }
-
-    #[test]
-    fn blessing_keeps_placeholders_on_lines_that_did_not_change() {
-        let old = "address [CLIENT_ADDRESS] and 127.0.0.9\nold\n";
-        let seen = "address 127.0.0.9 and 127.0.0.9\nnew\n";
-        assert_eq!(
-            blessed(Some(old), seen, Screen::Client, &[]).as_deref(),
-            Some("address [CLIENT_ADDRESS] and 127.0.0.9\nnew\n")
-        );
-    }
-
-    #[test]
-    fn blessing_refuses_a_screen_with_a_placeholder_written_on_it() {
-        assert_eq!(blessed(None, "using port [PORT]\n", Screen::Client, &[]), None);
-        assert_eq!(blessed(None, "using [SERVER_PORT]\n", Screen::Client, &[]), None);
     }
 }

@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use crate::escape;
 use crate::proxy::{self, Direction, Tape, Wire};
+use crate::replay::derive::{Screen, bless};
+use crate::replay::feed::Stall;
 use crate::replay::fixture::{CLIENT_GOLDEN, Fixture, SERVER_GOLDEN};
-use crate::replay::golden::{Golden, Screen, Values, bless};
-use crate::replay::session::{Outcome, Readiness, Stall};
+use crate::replay::golden::Golden;
+use crate::replay::ready::Readiness;
+use crate::replay::session::Outcome;
+use crate::replay::values::Values;
 use crate::replay::verdict::{End, Flaw, LogFlaw};
 use crate::results::Role;
 use crate::run::program::{Ending, Run};

@@ -18,9 +18,9 @@ use nix::sys::signal::SigSet;
 
 use crate::error::Fault;
 use crate::proxy::{Config, Direction, Idle, ProxyThread, Tape, Wire};
-use crate::replay::fixture::{CLIENT_GOLDEN, MESSAGES, SERVER_GOLDEN};
-use crate::replay::session::{Drive, Pair};
-use crate::replay::write_whole;
+use crate::replay::drive::Drive;
+use crate::replay::fixture::{CLIENT_GOLDEN, MESSAGES, SERVER_GOLDEN, write_whole};
+use crate::replay::pair::Pair;
 use crate::run::clock::{self, Clock};
 use crate::run::command::Values;
 use crate::run::port::Port;

@@ -1,151 +1,26 @@
 //! One session: one pair of programs, one wire, one drive, played to its end.
 //!
-//! Nothing here judges what the programs do, and nothing they have to do is waited for by a guess: the
-//! server is ready when it says so or the kernel says that it listens; a message is typed when the kernel
-//! says that the client waits for its terminal and the server's screen shows the message before. Only
-//! what a program may leave out is given a time: its banner ([`BANNER`]), its echo ([`ECHO`]).
+//! What always holds: nothing here judges what the programs do. Readiness, a message's arrival and the end
+//! of a program are observed, from the screens and the kernel, and never assumed after some time.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::anyhow;
-use memchr::memmem;
-
-use crate::escape;
-use crate::proxy::{Config, Idle, ProxyThread, Tape, Wire};
+use super::drive::Drive;
+use super::feed::{Feed, Stall};
+use super::idle::Watched;
+use super::pair::Pair;
+use super::ready::{Readiness, await_ready};
+use crate::proxy::{Config, ProxyThread, Tape, Wire};
 use crate::run::clock::{Clock, Waited, stopped};
-use crate::run::command::{Placeholder, Ready, Spec, Template, Values};
+use crate::run::command::Values;
 use crate::run::port::Port;
-use crate::run::program::{Errors, Input, Limits, Output, Program, Run, Streams, Watcher};
+use crate::run::program::{Errors, Input, Limits, Output, Program, Run, Streams};
 use crate::run::sockets::{self, Sockets};
 use crate::run::spawn::executable;
-
-/// The longest line that a terminal takes in whole, without its newline (termios(3): 4,096 with it).
-pub const TYPED_LINE: usize = 4095;
-
-/// How the client is fed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Drive {
-    /// From a file that it is told of, in place of `{script}`.
-    Script,
-    /// Through its standard input, a pipe.
-    Pipe,
-    /// At a pseudo-terminal, in lockstep: the next message is typed when the server has shown the last
-    /// one and the client waits for input again.
-    Terminal,
-}
-
-impl Drive {
-    /// All of them.
-    pub const ALL: [Drive; 3] = [Drive::Script, Drive::Pipe, Drive::Terminal];
-
-    /// Why this drive cannot feed `messages` (a whole messages file) to `client`, if it cannot.
-    pub fn cannot_carry(self, messages: &[u8], client: &Spec) -> Option<String> {
-        let asks_for_script = client.command.mentions(Placeholder::Script);
-        match self {
-            Drive::Script if !asks_for_script => {
-                return Some("the client's command has no {script}".to_owned());
-            }
-            Drive::Script => return None,
-            _ if asks_for_script => {
-                return Some("the client's command takes its messages from {script}".to_owned());
-            }
-            Drive::Pipe => return None,
-            Drive::Terminal => {}
-        }
-        lines(messages).enumerate().find_map(|(at, line)| {
-            let number = at + 1;
-            if line.len() > TYPED_LINE {
-                Some(format!("line {number} has {} bytes; a terminal takes {TYPED_LINE}", line.len()))
-            } else if escape::show(line).as_bytes() != line {
-                Some(format!(
-                    "line {number} has bytes that a terminal acts on, or that are not shown as typed"
-                ))
-            } else {
-                None
-            }
-        })
-    }
-}
-
-impl fmt::Display for Drive {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Drive::Script => "script",
-            Drive::Pipe => "pipe",
-            Drive::Terminal => "terminal",
-        })
-    }
-}
-
-impl FromStr for Drive {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Drive> {
-        Drive::ALL
-            .into_iter()
-            .find(|drive| drive.to_string() == text)
-            .ok_or_else(|| anyhow!("not a drive: {text}"))
-    }
-}
-
-/// The lines of a messages file: they end at `\n`, a `\r` before it belongs to the line end, and the last
-/// one may lack its end.
-pub fn lines(messages: &[u8]) -> impl Iterator<Item = &[u8]> {
-    messages.split_inclusive(|&byte| byte == b'\n').map(|line| match line.strip_suffix(b"\n") {
-        Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
-        None => line,
-    })
-}
-
-/// The two programs under test.
-#[derive(Clone, Debug)]
-pub struct Pair {
-    /// The server.
-    pub server: Spec,
-    /// The client.
-    pub client: Spec,
-    /// Where the server's standard error goes.
-    pub server_errors: Errors,
-    /// Where the client's standard error goes when its output goes to a terminal; else it is kept apart.
-    /// Some languages (Python) write the question there when they ask at a terminal, so of a program
-    /// that is not known better a screen is complete only with both.
-    pub client_errors: Errors,
-    /// The port, for a server that insists on one; else a free one is chosen for each session.
-    pub port: Option<u16>,
-}
-
-impl Pair {
-    /// echolog's own pair: the executable at `echolog`, twice, called as `drive` needs it.
-    pub fn own(echolog: &Path, drive: Drive) -> anyhow::Result<Pair> {
-        let spec = |arguments: &[&str], ready| {
-            anyhow::Ok(Spec {
-                command: Template::call(echolog, arguments)?,
-                answers: Vec::new(),
-                dir: None,
-                env: Vec::new(),
-                ready,
-                computer: None,
-            })
-        };
-        let client: &[&str] = match drive {
-            Drive::Script => &["client", "{host}", "{port}", "--script", "{script}"],
-            Drive::Pipe | Drive::Terminal => &["client", "{host}", "{port}"],
-        };
-        Ok(Pair {
-            server: spec(&["server", "{port}"], Ready::Line("server is using port: ".to_owned()))?,
-            client: spec(client, Ready::Listening)?,
-            server_errors: Errors::Apart,
-            client_errors: Errors::Apart,
-            port: None,
-        })
-    }
-}
 
 /// What is to be played.
 #[derive(Clone, Debug)]
@@ -162,26 +37,6 @@ pub struct Session<'a> {
     pub wire: Wire,
     /// What each program may use.
     pub limits: &'a Limits,
-}
-
-/// Whether the server became ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// It did, this long after the start of the session.
-    Ready(Duration),
-    /// It ended first. No client was started.
-    Died,
-    /// It ran on until time was up without listening. No client was started.
-    NeverListened,
-}
-
-/// Where the lockstep of the terminal drive came to a stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stall {
-    /// The client did not wait for input (again) before this message could be typed, counted from 0.
-    NotAsked(usize),
-    /// The server did not show this message, counted from 0.
-    NotShown(usize),
 }
 
 /// The true values of what goldens write as placeholders.
@@ -260,19 +115,11 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
     let proxy = match session.wire {
         Wire::Direct => None,
         wire => {
-            let client_idle: Idle = {
-                let watched = Arc::clone(&watched);
-                Arc::new(move || watched.client_rests())
-            };
-            let server_idle: Idle = {
-                let watched = Arc::clone(&watched);
-                Arc::new(move || rests(watched.server.get()?, false))
-            };
             let config = Config {
                 listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
                 sources: vec![source.into(), Ipv6Addr::LOCALHOST.into()],
             };
-            Some(ProxyThread::start(wire, &config, address, [client_idle, server_idle], &clock)?)
+            Some(ProxyThread::start(wire, &config, address, Watched::reports(&watched), &clock)?)
         }
     };
     let (reached, client_address) = match &proxy {
@@ -329,218 +176,6 @@ fn client_streams(session: &Session) -> Streams {
     Streams { input, output, errors }
 }
 
-/// Types the server's answers and waits until it is ready.
-fn await_ready(
-    server: &Program,
-    spec: &Spec,
-    values: &Values,
-    port: u16,
-    until: Duration,
-    clock: &Clock,
-) -> anyhow::Result<Readiness> {
-    if type_answers(server, spec, values, until).is_err() {
-        return Ok(if server.ending().is_some() { Readiness::Died } else { Readiness::NeverListened });
-    }
-    let sockets = Sockets::open()?;
-    // Its end, if it has come before it was ready.
-    let died = || server.ending().map(|_| Readiness::Died);
-    let mut line = 0;
-    let ready = match &spec.ready {
-        Ready::Line(begin) => clock.wait(until, || {
-            let died = died();
-            let seen = server.view(|seen| {
-                let new = &seen.screen()[line..];
-                let whole = new.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
-                let mut whole = whole.inspect(|text| line += text.len());
-                whole.any(|line| line.starts_with(begin.as_bytes()))
-            });
-            if seen { Some(Ok(Readiness::Ready(clock.now()))) } else { died.map(Ok) }
-        }),
-        Ready::Listening => {
-            let listens = clock.watch(until, || {
-                let died = died();
-                match sockets.listening(port) {
-                    Ok(Some(_)) => Some(Ok(Readiness::Ready(clock.now()))),
-                    Ok(None) => died.map(Ok),
-                    Err(error) => Some(Err(error)),
-                }
-            });
-            await_banner(server, clock);
-            listens
-        }
-    };
-    ready.seen().unwrap_or(Ok(Readiness::NeverListened))
-}
-
-/// Waits until a server that listens has shown what it shows before a client comes: until it did not run
-/// for a moment ([`RESTED`]), as in accept(2). One that never rests is waited for no longer than [`BANNER`].
-fn await_banner(server: &Program, clock: &Clock) {
-    let watcher = server.watcher();
-    let mut resting = None;
-    let _ = clock.watch(clock.now() + BANNER, || {
-        let (now, turns) = (clock.now(), rests(&watcher, false));
-        match (turns, resting) {
-            (Some(turns), Some((since, before))) if turns == before => (now >= since + RESTED).then_some(()),
-            _ => {
-                resting = turns.map(|turns| (now, turns));
-                None
-            }
-        }
-    });
-}
-
-/// For how long a server that listens must not have run to have shown its banner; the kernel's own
-/// threads need some of it to bring what was written.
-const RESTED: Duration = Duration::from_millis(5);
-
-/// How long the banner of a server is waited for that never rests.
-const BANNER: Duration = Duration::from_secs(1);
-
-/// Types the answers of `spec` at `program`, each when it waits for its terminal. An error when it did
-/// not ask for them all, in time or before it ended.
-fn type_answers(program: &Program, spec: &Spec, values: &Values, until: Duration) -> Result<(), ()> {
-    for answer in &spec.answers {
-        if program.wait_at_terminal(until) != Waited::Seen(true) {
-            return Err(());
-        }
-        type_line(program, &answer.fill(values).remove(0).into_encoded_bytes(), until);
-    }
-    Ok(())
-}
-
-/// Types `line` at `program`, and waits until its terminal has shown it, so that what is typed next comes
-/// behind it on the screen.
-fn type_line(program: &Program, line: &[u8], until: Duration) {
-    let shown = program.view(|seen| seen.screen().len());
-    let line = [line, b"\n"].concat();
-    let echoes = program.echoes();
-    program.type_bytes(&line);
-    if !echoes {
-        return;
-    }
-    let mut echo = Search { texts: vec![&line], from: shown };
-    let until = until.min(program.clock().now() + ECHO);
-    let _ = program.wait_for(until, |seen| echo.finds_in(seen.screen()).then_some(()));
-}
-
-/// A search for any of some texts on a screen that grows, in which no byte is looked at twice.
-struct Search<'a> {
-    texts: Vec<&'a [u8]>,
-    /// Where on the screen it goes on.
-    from: usize,
-}
-
-impl Search<'_> {
-    fn finds_in(&mut self, screen: &[u8]) -> bool {
-        let new = &screen[self.from..];
-        let found = !new.is_empty() && self.texts.iter().any(|text| memmem::find(new, text).is_some());
-        // A text may have come in part.
-        let longest = self.texts.iter().map(|text| text.len()).max().unwrap_or(0);
-        self.from = self.from.max(screen.len().saturating_sub(longest.saturating_sub(1)));
-        found
-    }
-}
-
-/// How long the echo of a typed line is waited for: a program may turn it off at this very moment.
-const ECHO: Duration = Duration::from_secs(1);
-
-/// What the proxy is told of the two programs.
-#[derive(Debug, Default)]
-struct Watched {
-    client: OnceLock<Watcher>,
-    server: OnceLock<Watcher>,
-    /// Whether more is going to be typed at the client when it next waits for its terminal.
-    more_to_type: AtomicBool,
-}
-
-impl Watched {
-    fn client_rests(&self) -> Option<u64> {
-        rests(self.client.get()?, self.more_to_type.load(Ordering::SeqCst))
-    }
-}
-
-/// The rest of a sender, as [`Idle`] has it.
-fn rests(program: &Watcher, more_to_type: bool) -> Option<u64> {
-    let Some(activity) = program.activity() else { return Some(u64::MAX) };
-    let may_go_on = activity.running || !program.took_all() || (activity.at_terminal && more_to_type);
-    (!may_go_on).then_some(activity.turns)
-}
-
-/// Feeds the client.
-struct Feed<'a> {
-    session: &'a Session<'a>,
-    values: &'a Values,
-    client: &'a Program,
-    server: &'a Program,
-    clock: &'a Clock,
-    until: Duration,
-}
-
-impl Feed<'_> {
-    fn run(&self) -> Option<Stall> {
-        let spec = &self.session.pair.client;
-        match self.session.drive {
-            Drive::Script | Drive::Pipe => {
-                for answer in &spec.answers {
-                    self.client.type_bytes(&answer.fill(self.values).remove(0).into_encoded_bytes());
-                    self.client.type_bytes(b"\n");
-                }
-                if self.session.drive == Drive::Pipe {
-                    self.client.type_bytes(self.session.messages);
-                }
-                self.client.end_input();
-                None
-            }
-            Drive::Terminal => {
-                if type_answers(self.client, spec, self.values, self.until).is_err() {
-                    return self.client.ending().is_none().then_some(Stall::NotAsked(0));
-                }
-                self.type_messages()
-            }
-        }
-    }
-
-    /// Types the messages, and then the end of input if `quit` was not among them.
-    fn type_messages(&self) -> Option<Stall> {
-        let mut count = 0;
-        for line in lines(self.session.messages) {
-            match self.client.wait_at_terminal(self.until) {
-                Waited::Seen(true) => {}
-                // It says how it ended.
-                Waited::Seen(false) | Waited::Stopped => return None,
-                Waited::TimeUp => return Some(Stall::NotAsked(count)),
-            }
-            let shown = self.server.view(|seen| seen.screen().len());
-            type_line(self.client, line, self.until);
-            if line == b"quit" {
-                return None;
-            }
-            if !self.session.wire.holds_back() && !self.await_shown(line, shown) {
-                return Some(Stall::NotShown(count));
-            }
-            count += 1;
-        }
-        if self.client.wait_at_terminal(self.until) == Waited::TimeUp {
-            return Some(Stall::NotAsked(count));
-        }
-        self.client.end_input();
-        None
-    }
-
-    /// Waits until the server shows `message` behind the first `shown` bytes of its screen. `false` when
-    /// time was up first; when one of the two has ended there is no more to wait for.
-    fn await_shown(&self, message: &[u8], shown: usize) -> bool {
-        let as_shown = escape::show(message);
-        let mut search = Search { texts: vec![message, as_shown.as_bytes()], from: shown };
-        let waited = self.clock.wait(self.until, || {
-            let over = self.server.ending().is_some() || self.client.ending().is_some();
-            let seen = self.server.view(|seen| search.finds_in(seen.screen()));
-            (seen || over).then_some(())
-        });
-        waited != Waited::TimeUp
-    }
-}
-
 /// What is known of a session before its programs are finished.
 struct Played {
     readiness: Readiness,
@@ -592,16 +227,9 @@ impl Played {
 mod tests {
     use super::*;
     use crate::proxy::{Direction, End};
+    use crate::run::command::{Ready, Spec, Template};
     use crate::run::program::Ending;
     use crate::tools::needs;
-
-    #[test]
-    fn lines_end_at_newlines_and_carriage_returns_before_them_belong_to_the_end() {
-        let split = |text: &'static str| lines(text.as_bytes()).collect::<Vec<_>>();
-        assert_eq!(split(""), Vec::<&[u8]>::new());
-        assert_eq!(split("a\r\n\nb\rc\nquit"), [&b"a"[..], b"", b"b\rc", b"quit"]);
-        assert_eq!(split("a\r"), [&b"a\r"[..]]);
-    }
 
     /// A server that shows what the assignment asks for, and how many bytes each read gave.
     const SERVER: &str = r#"
@@ -703,19 +331,6 @@ print("log:", repr(log), flush=True)
     }
 
     const MESSAGES: &str = "one\n\nthree, Zoë\nquit\n";
-
-    #[test]
-    fn a_text_is_found_wherever_the_screen_was_looked_at_in_between() {
-        let screen = b"server received message: \"one\"\n";
-        for first in 0..screen.len() {
-            let mut search = Search { texts: vec![b"nothing like it", b"one"], from: 0 };
-            let early = search.finds_in(&screen[..first]);
-            assert_eq!(early, first >= 29, "{first}");
-            assert!(early || search.finds_in(screen), "{first}");
-        }
-        let mut any = Search { texts: vec![b""], from: 3 };
-        assert!(!any.finds_in(b"abc") && any.finds_in(b"abcd"));
-    }
 
     #[test]
     fn a_foreign_pair_is_played_by_every_drive_over_every_wire() {
@@ -840,7 +455,7 @@ print("log:", repr(log), flush=True)
         }
         let mut peers =
             Peers::new(&SERVER.replace(", flush=True", ", end=''"), CLIENT, ["{port}", "{host} {port}"]);
-        peers.limits.time = Duration::from_secs(2);
+        peers.limits.time = Duration::from_secs(4);
         let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Direct);
         assert_eq!(outcome.stall, Some(Stall::NotShown(0)));
         assert!(matches!(outcome.server.ending, Ending::Hung(_)));
@@ -854,7 +469,7 @@ print("log:", repr(log), flush=True)
         }
         let client = "import socket, sys\nsocket.create_connection((sys.argv[1], int(sys.argv[2]))).recv(1)";
         let mut peers = Peers::new(SERVER, client, ["{port}", "{host} {port}"]);
-        peers.limits.time = Duration::from_secs(2);
+        peers.limits.time = Duration::from_secs(4);
         let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Direct);
         assert_eq!(outcome.stall, Some(Stall::NotAsked(0)));
     }
@@ -893,20 +508,5 @@ print("log:", repr(log), flush=True)
             assert_eq!(outcome.server.ending, Ending::Exited(1));
             assert!(matches!(outcome.client.expect("it came to that").ending, Ending::Exited(_)));
         }
-    }
-
-    #[test]
-    fn a_drive_says_why_it_cannot_carry_a_message() {
-        let terminal = Peers::sound(Drive::Terminal).pair.client;
-        let script = Peers::sound(Drive::Script).pair.client;
-        let carries = |drive: Drive, messages: &[u8], client| drive.cannot_carry(messages, client).is_none();
-        for messages in [&[b'x'; TYPED_LINE][..], b"tab\there \r\n\n", "Zoë\nquit".as_bytes()] {
-            assert!(carries(Drive::Terminal, messages, &terminal));
-        }
-        for messages in [&[b'x'; TYPED_LINE + 1][..], b"\x1b[2J", b"\xff", b"a\rb\n", "\u{9b}".as_bytes()] {
-            assert!(!carries(Drive::Terminal, messages, &terminal));
-            assert!(carries(Drive::Pipe, messages, &terminal) && carries(Drive::Script, messages, &script));
-        }
-        assert!(!carries(Drive::Script, b"", &terminal) && !carries(Drive::Pipe, b"", &script));
     }
 }

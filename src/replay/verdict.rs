@@ -9,8 +9,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::proxy::Wire;
-use crate::replay::golden::Difference;
-use crate::replay::session::{self, Drive};
+use crate::replay::diff::Difference;
+use crate::replay::drive::Drive;
+use crate::replay::session;
 use crate::results::{Outcome, Role};
 use crate::run::program::{Ending, Survivor};
 

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::golden::{DiffLine, Difference};
+use super::diff::{DiffLine, Difference};
 use super::session;
 use super::verdict::{End, Failure, Flaw, LogFlaw, NotRun, Verdict};
 use super::{BlessResult, Blessed, Plan};

@@ -1,0 +1,120 @@
+//! Blessing: the goldens of a fixture are written from sound sessions that show the same screens.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::diff::Difference;
+use super::fixture::{CLIENT_GOLDEN, Fixture, Goldens, SERVER_GOLDEN, write_whole};
+use super::judge;
+use super::plan::{Plan, Replay};
+use super::player::Event;
+use super::session::Outcome;
+use super::verdict::{Failure, Flaw, NotRun, Verdict};
+use crate::error::Fault;
+
+/// What came of blessing one fixture.
+#[derive(Debug)]
+pub struct Blessed {
+    /// The fixture.
+    pub fixture: String,
+    /// What became of its goldens.
+    pub result: BlessResult,
+}
+
+/// What became of a fixture's goldens.
+#[derive(Debug)]
+pub enum BlessResult {
+    /// They say what was seen already.
+    Same,
+    /// They were rewritten: each file with what has changed in it.
+    Written(Vec<(PathBuf, Difference)>),
+    /// Nothing was written, since these sessions, as their verdicts have told, are not sound.
+    Unsound(Vec<String>),
+    /// Nothing was written, since these two sessions showed different screens.
+    Disagree([String; 2], Difference),
+    /// Nothing was written, since a placeholder is written out on a screen that was seen.
+    NoGolden(&'static str),
+    /// Nothing was written, since no session could be played.
+    NotPlayed(NotRun),
+}
+
+impl Replay {
+    /// Plays every case of `plan` and writes the goldens of each fixture whose sessions are all sound
+    /// and show the same screens.
+    pub fn bless(&self, plan: &Plan, tell: &mut dyn FnMut(Event) -> Result<()>) -> Result<Vec<Blessed>> {
+        if self.wires.iter().any(|wire| !wire.is_whole()) {
+            return Err(Fault::usage("a session that is cut cannot be blessed")
+                .hint("leave out every-cut and cut")
+                .into());
+        }
+        let mut verdicts: Vec<Verdict> = Vec::new();
+        let replay = Replay { show: true, ..self.clone() };
+        replay.run(plan, &mut |event| match event {
+            Event::Verdict(verdict) => {
+                let mut told = (*verdict).clone();
+                // What is only not as the golden says is no failure here.
+                told.failures.retain(|failure| !failure.flaws.iter().all(Flaw::is_screen));
+                told.played.clear();
+                verdicts.push(*verdict);
+                tell(Event::Verdict(Box::new(told)))
+            }
+            other => tell(other),
+        })?;
+        plan.fixtures
+            .iter()
+            .filter(|fixture| verdicts.iter().any(|verdict| verdict.fixture == fixture.name))
+            .map(|fixture| {
+                let own = verdicts.iter().filter(|verdict| verdict.fixture == fixture.name);
+                let result = bless_one(fixture, &own.collect::<Vec<_>>())?;
+                Ok(Blessed { fixture: fixture.name.clone(), result })
+            })
+            .collect()
+    }
+}
+
+fn bless_one(fixture: &Fixture, verdicts: &[&Verdict]) -> Result<BlessResult> {
+    let sound = |failure: &Failure| failure.flaws.iter().all(Flaw::is_screen);
+    let unsound = verdicts.iter().filter(|verdict| !verdict.failures.iter().all(sound));
+    let unsound: Vec<String> = unsound.map(|verdict| verdict.case()).collect();
+    if !unsound.is_empty() {
+        return Ok(BlessResult::Unsound(unsound));
+    }
+    let stopped = verdicts.iter().any(|verdict| verdict.not_run == Some(NotRun::Stopped));
+    let sessions: Vec<(String, &Outcome)> = verdicts
+        .iter()
+        .flat_map(|verdict| {
+            verdict.played.iter().map(|(wire, played)| (format!("{}::{wire}", verdict.drive), played))
+        })
+        .collect();
+    let Some((first, played)) = sessions.first().filter(|_| !stopped) else {
+        let why = verdicts.iter().find_map(|verdict| verdict.not_run.clone());
+        return Ok(BlessResult::NotPlayed(why.unwrap_or(NotRun::Stopped)));
+    };
+    let (server, client) = match judge::goldens_of(fixture, played) {
+        [Some(server), Some(client)] => (server, client),
+        [None, _] => return Ok(BlessResult::NoGolden("server")),
+        [_, None] => return Ok(BlessResult::NoGolden("client")),
+    };
+    let blessed = Fixture { goldens: Some(Goldens { server, client }), ..fixture.clone() };
+    for (name, played) in &sessions {
+        let flaws = judge::screens(&blessed, played);
+        if let Some(Flaw::Screen { difference, .. }) = flaws.into_iter().next() {
+            return Ok(BlessResult::Disagree([first.clone(), name.clone()], difference));
+        }
+    }
+    let mut changed = Vec::new();
+    if let Some(Goldens { server, client }) = &blessed.goldens {
+        for (file, golden) in [(SERVER_GOLDEN, server), (CLIENT_GOLDEN, client)] {
+            let path = fixture.dir.join(file);
+            let before = fs::read(&path).unwrap_or_default();
+            let now = golden.bytes();
+            if before != now || !path.exists() {
+                write_whole(&path, &now)?;
+                changed.push((path, Difference::between(&before, &now)));
+            }
+        }
+    }
+    Ok(if changed.is_empty() { BlessResult::Same } else { BlessResult::Written(changed) })
+}
