@@ -8,6 +8,8 @@ pub mod clock;
 pub mod command;
 #[allow(dead_code, reason = "check is to use it next")]
 pub mod computer;
+#[allow(dead_code, reason = "check is to use it next")]
+pub mod copy;
 mod descriptors;
 mod environment;
 mod fork;
@@ -18,6 +20,8 @@ pub mod pool;
 pub mod port;
 pub mod processes;
 pub mod program;
+#[allow(dead_code, reason = "check is to use it next")]
+pub mod scratch;
 pub mod sockets;
 pub mod spawn;
 pub mod streams;

@@ -25,7 +25,6 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socketpair,
 };
-use tempfile::TempDir;
 
 use super::files::{Failure, View};
 use super::privileges::ID;
@@ -33,6 +32,7 @@ use super::{Files, Unavailable, exposure, network};
 use crate::run::clock::lock;
 use crate::run::descriptors::{close_all_but, pidfd};
 use crate::run::fork::{exit_now, without_copies};
+use crate::run::scratch::Scratch;
 
 /// The namespaces of a computer; each program adds a PID namespace.
 pub(super) const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWUSER
@@ -76,9 +76,8 @@ impl Holder {
         other: Ipv4Addr,
         files: &Files,
     ) -> Result<Holder, Unavailable> {
-        let base = tempfile::Builder::new().prefix("echolog-").tempdir();
-        // It may go once the computer is there: what is mounted stays.
-        let base: TempDir = base.map_err(|error| unavailable("no temporary directory", error))?;
+        // It goes once the computer is there: what is mounted stays.
+        let base = Scratch::new().map_err(|error| Unavailable(format!("{error:#}")))?;
         if let Some((user, group)) = owner() {
             for path in &files.writable {
                 chown(path, Some(user), Some(group))

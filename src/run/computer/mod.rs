@@ -107,6 +107,12 @@ impl Computers {
     }
 }
 
+/// The user and group that the files of programs on isolated computers must belong to, if that is not this
+/// process's own.
+pub fn owner() -> Option<(u32, u32)> {
+    holder::owner()
+}
+
 /// One computer that programs under test run on.
 #[derive(Debug)]
 pub struct Computer {
