@@ -6,17 +6,17 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Requirement;
+use super::{Id, TABLE};
 use crate::error::Fault;
 
 /// What each requirement is worth.
 #[derive(Clone, Debug)]
-pub struct Points(BTreeMap<Requirement, f64>);
+pub struct Points(BTreeMap<Id, f64>);
 
 impl Default for Points {
     /// One point each.
     fn default() -> Self {
-        Points(Requirement::ALL.into_iter().map(|requirement| (requirement, 1.0)).collect())
+        Points(TABLE.iter().map(|requirement| (requirement.id, 1.0)).collect())
     }
 }
 
@@ -33,11 +33,9 @@ impl Points {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             wrong(format!("line {line}: {}", error.message().lines().next().unwrap_or("not TOML")))
         })?;
-        let mut points: BTreeMap<_, _> =
-            Requirement::ALL.into_iter().map(|requirement| (requirement, 0.0)).collect();
+        let mut points: BTreeMap<_, _> = TABLE.iter().map(|requirement| (requirement.id, 0.0)).collect();
         for (name, value) in table {
-            let requirement: Requirement =
-                name.parse().map_err(|error: anyhow::Error| wrong(error.to_string()))?;
+            let requirement: Id = name.parse().map_err(|error: anyhow::Error| wrong(error.to_string()))?;
             let number = match value {
                 #[expect(clippy::cast_precision_loss, reason = "nobody gives 2^53 points")]
                 toml::Value::Integer(number) => Some(number as f64),
@@ -53,7 +51,7 @@ impl Points {
     }
 
     /// Those of one requirement.
-    pub fn of(&self, requirement: Requirement) -> f64 {
+    pub fn of(&self, requirement: Id) -> f64 {
         self.0.get(&requirement).copied().unwrap_or_default()
     }
 }

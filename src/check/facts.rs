@@ -92,6 +92,53 @@ pub fn pieces(text: &[u8], message: &str) -> Vec<String> {
         .collect()
 }
 
+/// `text` without the lines that repeat what `other` has sent: a program that prints what it is told says
+/// nothing of its own by it. Lines of `other` without a letter count for nothing.
+pub fn without_lines_of(text: &[u8], other: &[u8]) -> Vec<u8> {
+    let said: Vec<Words> =
+        other.split(|&byte| byte == b'\n').map(Words::of).filter(|words| !words.is_empty()).collect();
+    let repeats = |line: &[u8]| {
+        let line = Words::of(line);
+        said.iter().any(|said| line.find(said, 0).is_some())
+    };
+    text.split_inclusive(|&byte| byte == b'\n').filter(|line| !repeats(line)).flatten().copied().collect()
+}
+
+/// `text` without line ends, and without terminal escapes: for a long message that was broken into lines.
+pub fn without_line_ends(text: &[u8]) -> Vec<u8> {
+    without_escapes(text).into_iter().filter(|byte| !byte.is_ascii_whitespace()).collect()
+}
+
+/// Whether `text` stands on `screen` to the letter, or as a string of some programming language would be
+/// written: with backslashes before quotes, backslashes and what cannot be printed.
+pub fn shows_exactly(screen: &[u8], text: &str) -> bool {
+    let plain = without_escapes(screen);
+    memchr::memmem::find(&plain, text.as_bytes()).is_some()
+        || memchr::memmem::find(&unescaped(&plain), text.as_bytes()).is_some()
+}
+
+/// How often `text` stands there so.
+pub fn count_exactly(screen: &[u8], text: &str) -> usize {
+    let plain = without_escapes(screen);
+    let count = |bytes: &[u8]| memchr::memmem::find_iter(bytes, text.as_bytes()).count();
+    count(&plain).max(count(&unescaped(&plain)))
+}
+
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut bytes = text.iter();
+    while let Some(&byte) = bytes.next() {
+        match (byte, bytes.as_slice()) {
+            (b'\\', [next @ (b'"' | b'\'' | b'\\' | b'/'), ..]) => {
+                plain.push(*next);
+                bytes.next();
+            }
+            _ => plain.push(byte),
+        }
+    }
+    plain
+}
+
 /// How many pieces at the end of `one` are also at the end of `other`.
 pub fn common_end(one: &[String], other: &[String]) -> usize {
     one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count()
@@ -241,6 +288,28 @@ mod tests {
         let second = pieces(b"sent: mogu\r\nmessage 12> ", "mogu");
         assert_eq!(second, ["sent:", "@", "message", "#>"]);
         assert_eq!(common_end(&first, &second), 2);
+    }
+
+    #[test]
+    fn what_another_program_said_is_taken_out_line_by_line() {
+        let own = |text: &str, other: &str| {
+            String::from_utf8(without_lines_of(text.as_bytes(), other.as_bytes())).unwrap()
+        };
+        assert_eq!(own("welcome!\nmessage: ", "Welcome!\n"), "message: ");
+        assert_eq!(own("server: welcome!\nsent\n", "Welcome!\n"), "sent\n");
+        assert_eq!(own("connected\nmessage: ", "\n--\n"), "connected\nmessage: ");
+    }
+
+    #[test]
+    fn a_text_is_found_to_the_letter_also_in_a_string_literal() {
+        let text = r#"It's 5 o'clock: "OK" \n"#;
+        for screen in
+            [format!("got {text}."), format!("{text:?}"), r#"'It\'s 5 o\'clock: "OK" \\n'"#.to_string()]
+        {
+            assert!(shows_exactly(screen.as_bytes(), text), "{screen}");
+        }
+        assert!(!shows_exactly(b"got it's 5 o'clock: \"OK\" \\n", text));
+        assert_eq!(count_exactly(b"ab ab\nabc", "ab"), 3);
     }
 
     #[test]

@@ -33,6 +33,20 @@ impl fmt::Display for Framing {
     }
 }
 
+impl Framing {
+    /// `message` in this framing, where that can be told.
+    pub fn frame(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let end: &[u8] = match self {
+            Framing::Ended("newline") => b"\n",
+            Framing::Ended("newline (with carriage return)") => b"\r\n",
+            Framing::Ended("NUL") => b"\0",
+            Framing::Ended("newline and NUL") => b"\n\0",
+            _ => return None,
+        };
+        Some([message, end].concat())
+    }
+}
+
 /// What framing turns each message into the bytes that were seen for it. Messages of several lengths
 /// tell more; a framing is named only if it explains all of them.
 pub fn guess(seen: &[(Vec<u8>, Vec<u8>)]) -> Framing {

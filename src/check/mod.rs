@@ -3,66 +3,36 @@
 //! What always holds: a submission is only ever touched as a copy; what one submission does cannot
 //! change what is found of another; and a verdict comes from one run, never from a second try.
 
+mod assignment;
+mod baseline;
 mod course;
+mod evidence;
 mod facts;
+mod failures;
 mod framing;
 mod guess;
-mod judge;
+mod message;
 mod requirement;
+mod rounds;
+mod segments;
 mod session;
+mod setup;
 mod submission;
+mod timeline;
 mod traces;
 
-use std::sync::Mutex;
-use std::sync::mpsc::{self, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 pub use self::course::Points;
-pub use self::framing::Framing;
 pub use self::guess::init;
-pub use self::requirement::Requirement;
-use self::session::Theatre;
+pub use self::requirement::{Id, TABLE};
 pub use self::submission::Submission;
-use crate::results::Outcome;
+use crate::results;
 use crate::run::clock;
-use crate::run::program::Limits;
-
-/// What was found for one requirement.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    /// Which.
-    pub requirement: Requirement,
-    /// How it came out.
-    pub outcome: Outcome,
-    /// The requirement that it depended on, where it was not run.
-    pub needs: Option<Requirement>,
-    /// What was seen, in a line.
-    pub evidence: String,
-    /// How long it took.
-    pub took: Duration,
-    /// How it came out each time, where that was not the same.
-    pub differing: Vec<Outcome>,
-}
-
-/// What was found of one submission.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    /// What the submission is called.
-    pub name: String,
-    /// The arguments that name it to `echolog check` again.
-    pub arguments: String,
-    /// Why nothing of it could be run, if so.
-    pub unplayable: Option<String>,
-    /// What framing was seen.
-    pub framing: Framing,
-    /// In the order of the requirements.
-    pub findings: Vec<Finding>,
-    /// How long all of it took.
-    pub took: Duration,
-}
+use crate::run::limits::Limits;
+use crate::run::pool::{self, Worker};
 
 /// What is told while it happens.
 #[derive(Clone, Debug)]
@@ -72,16 +42,16 @@ pub enum Event {
     /// Another requirement of some submission was judged.
     Row,
     /// All of a submission was.
-    Verdict(Box<Verdict>),
+    Submission(Box<results::Submission>),
 }
 
 /// A check of submissions.
 #[derive(Debug)]
 pub struct Check {
-    /// What is judged.
+    /// The submissions to judge.
     pub submissions: Vec<Submission>,
     /// The requirements that are asked for; all where there are none.
-    pub only: Vec<Requirement>,
+    pub only: Vec<Id>,
     /// How many submissions are judged side by side.
     pub jobs: usize,
     /// What each program may use; the time is that of one wait.
@@ -90,97 +60,69 @@ pub struct Check {
     pub build_time: Duration,
     /// How often each submission is judged, to find out whether it is the same every time.
     pub repeat: usize,
+    /// The first words of a command that repeats a finding.
+    pub again: String,
 }
 
 impl Check {
-    /// Whether `requirement` is asked for.
-    pub fn wants(&self, requirement: Requirement) -> bool {
-        self.only.is_empty() || self.only.contains(&requirement)
+    /// Whether the requirement `id` is asked for.
+    pub fn wants(&self, id: Id) -> bool {
+        self.only.is_empty() || self.only.contains(&id)
     }
 
     /// Judges every submission and hands each event to `tell`. An error means that this machine could not
     /// do its part, or that all was stopped; what had been begun has then been ended.
     pub fn run(&self, tell: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
-        let (events, told) = mpsc::channel();
-        let next = Mutex::new(self.submissions.iter());
-        thread::scope(|scope| {
-            for _ in 0..self.jobs.min(self.submissions.len()) {
-                let (next, events) = (&next, events.clone());
-                scope.spawn(move || {
-                    loop {
-                        let submission =
-                            next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-                        let Some(submission) = submission else { return };
-                        let verdict = self.judge(submission, &events);
-                        if clock::stopped() || events.send(verdict.map(Event::Verdict)).is_err() {
-                            return;
-                        }
-                    }
-                });
+        let judge = |submission: &Submission, worker: &Worker<&Submission, Event>| {
+            // A stop leaves the rest unjudged, and the report names it.
+            if clock::stopped() {
+                return Ok(());
             }
-            drop(events);
-            for event in told {
-                if let Err(error) = event.and_then(&mut *tell) {
-                    clock::stop();
-                    return Err(error);
-                }
+            match self.judge(submission, worker) {
+                Err(_) if clock::stopped() => Ok(()),
+                judged => judged,
             }
-            Ok(())
-        })
+        };
+        let judged = pool::run(self.jobs.min(self.submissions.len()), &self.submissions, judge, tell);
+        if judged.is_err() {
+            clock::stop();
+        }
+        judged
     }
 
-    fn judge(&self, submission: &Submission, events: &Sender<Result<Event>>) -> Result<Box<Verdict>> {
+    fn judge(&self, submission: &Submission, worker: &Worker<&Submission, Event>) -> Result<()> {
         let begun = Instant::now();
-        let mut verdict = Verdict {
-            name: submission.name.clone(),
-            arguments: submission.arguments.clone(),
-            unplayable: None,
-            framing: Framing::Unknown,
-            findings: Vec::new(),
-            took: Duration::ZERO,
-        };
-        _ = events.send(Ok(Event::Begun(submission.name.clone())));
-        let filed = || _ = events.send(Ok(Event::Row));
-        let theatre = Theatre::open(submission, &self.limits, self.build_time);
-        let rounds: Result<Vec<judge::Judged>> = theatre.and_then(|theatre| {
-            (0..self.repeat)
-                .map(|_| judge::judge(&theatre, &|requirement| self.wants(requirement), &filed))
-                .collect()
+        worker.report(Event::Begun(submission.name.clone()));
+        let filed = || worker.report(Event::Row);
+        let setup = setup::Setup::open(submission, &self.limits, self.build_time);
+        let rounds: Result<Vec<rounds::Round>> = setup.and_then(|setup| {
+            let wanted = |id| self.wants(id);
+            (0..self.repeat).map(|_| rounds::play(&setup, &wanted, &filed)).collect()
         });
+        let mut found = results::Submission {
+            name: submission.name.clone(),
+            error: None,
+            notes: Vec::new(),
+            framing: String::new(),
+            findings: Vec::new(),
+            measured: 0.0,
+        };
         match rounds {
             Ok(rounds) => {
-                verdict.framing = rounds.first().map_or(Framing::Unknown, |round| round.framing.clone());
-                verdict.findings = compared(rounds);
+                found.framing = rounds.first().map_or_else(String::new, |round| round.framing.clone());
+                let arguments = &submission.arguments;
+                let gap = if arguments.is_empty() { "" } else { " " };
+                let again = format!("{}{gap}{arguments}", self.again);
+                found.findings = rounds::compared(rounds, &again);
             }
             Err(error) if clock::stopped() => return Err(error),
             Err(error) => {
                 let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-                verdict.unplayable = Some(chain.join(": "));
+                found.error = Some(chain.join(": "));
             }
         }
-        verdict.took = begun.elapsed();
-        Ok(Box::new(verdict))
+        found.measured = begun.elapsed().as_secs_f64();
+        worker.report(Event::Submission(Box::new(found)));
+        Ok(())
     }
-}
-
-/// One finding for each requirement out of several rounds: the worst that was seen, and whether it was
-/// the same every time.
-fn compared(rounds: Vec<judge::Judged>) -> Vec<Finding> {
-    let mut rounds = rounds.into_iter().map(|round| round.findings);
-    let mut findings = rounds.next().unwrap_or_default();
-    let mut outcomes: Vec<Vec<Outcome>> = findings.iter().map(|finding| vec![finding.outcome]).collect();
-    for round in rounds {
-        for ((finding, outcomes), again) in findings.iter_mut().zip(&mut outcomes).zip(round) {
-            outcomes.push(again.outcome);
-            if finding.outcome == Outcome::Pass && again.outcome != Outcome::Pass {
-                *finding = again;
-            }
-        }
-    }
-    for (finding, outcomes) in findings.iter_mut().zip(outcomes) {
-        if outcomes.iter().any(|outcome| *outcome != outcomes[0]) {
-            finding.differing = outcomes;
-        }
-    }
-    findings
 }

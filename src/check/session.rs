@@ -1,56 +1,44 @@
-//! A scene: one server, one client and the line between them, while a session is being played; and the
-//! waiting for what they do.
+//! A session of a submission while it is played: a server, a client, the proxy between them, and the waiting
+//! for what they do.
 //!
-//! Nothing here waits for a length of time that was guessed. A wait ends when the thing itself has
-//! happened, or when it can be seen that it will not: everybody sleeps until something comes from
-//! outside and nothing is under way, or a program has spent its time on a processor and shown nothing
-//! for it. Only for a program that sleeps for a time of its own choice does the clock decide. So a busy
-//! machine changes how long a verdict takes, and not what it is.
+//! What always holds: a wait ends when the thing itself has happened, or when the programs are quiet
+//! ([`crate::run::quiet`]), and never because a guessed time is over. A wait that ends in any other way than
+//! by the thing itself names the program that it is about. What came before a wait cannot change how it ends.
 
 use std::cell::Cell;
-use std::ffi::OsString;
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use tempfile::TempDir;
 
-use super::submission::Submission;
+use super::setup::{Setup, copy_tree};
+use super::timeline;
 use crate::proxy::{Config, Mode, Proxy};
+use crate::results::{Event, Role};
 use crate::run::clock::{self, Clock};
-use crate::run::command::PROFILE;
-use crate::run::command::{Ready, Spec, Template, Values};
+use crate::run::command::{PROFILE, Ready, Spec, Template, Values};
+use crate::run::outcome::Ending;
 use crate::run::port::Port;
-use crate::run::program::{Ending, Input, Limits, Program, Streams};
-use crate::run::sockets::{self, Sockets};
+use crate::run::processes::Activity;
+use crate::run::program::Program;
+use crate::run::quiet::{Quiet, State};
+use crate::run::sockets::Sockets;
+use crate::run::streams::{Input, Streams};
 
-/// For how long nothing must have moved, and nobody must have been seen to run, before it is taken that
-/// nothing will. Programs that sleep until something comes from outside need none of it; it is for what
-/// is on its way to a program through the kernel's own threads.
-const STILL: Calm = Calm { time: Duration::from_millis(150), looks: 50 };
-/// The same before the next line is typed.
-const SETTLED: Calm = Calm { time: Duration::from_millis(1), looks: 2 };
-/// The same at a program that cannot be seen to wait for its terminal.
-const UNSEEN: Calm = Calm { time: Duration::from_millis(120), looks: 30 };
-/// The same before bytes that were held back go on as one segment.
-const SENT: Calm = Calm { time: Duration::from_millis(3), looks: 3 };
 /// How long the kernel may take to bring what has been written already. It always does; on a machine
 /// that is busy enough, not soon.
 const BROUGHT: Duration = Duration::from_secs(60);
-/// How long a program may run on a processor while nothing comes of it.
-const BUSY: Duration = Duration::from_secs(2);
-/// What patience shrinks to with a submission that has used it up again and again.
-const LEAST_PATIENCE: Duration = Duration::from_millis(1500);
-/// How often patience goes into the time after which a wait is given up whatever is going on.
+/// After how much time without a result a wait is given up, in units of the limit for a session.
 const AT_MOST: u32 = 6;
-/// How much of the time between two looks counts as slept through.
-const LOOK: Duration = Duration::from_millis(5);
+/// For how long, and at how many looks, a client must not have run before it has sent all that it sends for
+/// one line, or before it waits for the next.
+const RESTED: (Duration, u32) = (Duration::from_millis(1), 3);
 /// For how long the kernel remembers a closed connection (`TCP_TIMEWAIT_LEN`), and some more.
 const FORGOTTEN: Duration = Duration::from_secs(65);
-/// How much a program may show when hardly anything is asked of it.
+/// How much a program may print or send within one wait, in bytes, when hardly anything is asked of it.
 const FLOOD: usize = 256 << 10;
 
 /// How a wait ended.
@@ -58,30 +46,12 @@ const FLOOD: usize = 256 << 10;
 pub enum Waited {
     /// What was waited for has happened.
     Met,
-    /// It has not, and all sleep until something comes from outside, or have ended.
-    Still,
-    /// It has not, and a program has used up its time on a processor.
-    Busy,
-    /// It has not, and a program shows or sends more than anyone would read.
-    Flooded,
-    /// It has not, and time was up.
-    Late,
-}
-
-/// For how long nothing has moved, in time and in looks at it: where this process is not let run, time
-/// goes by in which nothing could have been seen.
-#[derive(Clone, Copy, Debug)]
-struct Calm {
-    time: Duration,
-    looks: u32,
-}
-
-impl Calm {
-    const NONE: Calm = Calm { time: Duration::ZERO, looks: 0 };
-
-    fn reaches(self, other: Calm) -> bool {
-        self.time >= other.time && self.looks >= other.looks
-    }
+    /// It has not, and all programs wait for something from outside, or have ended.
+    Quiet,
+    /// It has not, and this program keeps running without any effect.
+    Busy(Role),
+    /// It has not, and this program prints or sends more than anyone would read.
+    Flooded(Role),
 }
 
 /// How a program is to be fed.
@@ -96,30 +66,34 @@ pub enum Keyboard {
     Pipe,
 }
 
-/// One program in a scene.
+/// One program in a session.
 #[derive(Debug)]
-pub struct Actor {
+pub struct Tested {
     program: Program,
     /// How often it had been on a processor when a line was last typed.
     typed_at: Cell<u64>,
-    /// What it is called in evidence.
-    pub role: &'static str,
-    /// Whether anything was typed at it before the session.
-    pub was_answered: bool,
+    /// Lines to type when it waits for its keyboard, before anything else.
+    answers: VecDeque<String>,
+    /// Which of the two it is.
+    pub role: Role,
+    /// Whether answers are typed at it.
+    pub is_answered: bool,
+    /// How much it had printed when each answer was typed.
+    answered_at: Vec<usize>,
 }
 
-impl Actor {
-    /// All that it has shown.
+impl Tested {
+    /// All that it has printed.
     pub fn screen(&self) -> Vec<u8> {
         self.since(0)
     }
 
-    /// What it has shown after the first `mark` bytes.
+    /// What it has printed after the first `mark` bytes.
     pub fn since(&self, mark: usize) -> Vec<u8> {
         self.program.view(|transcript| transcript.screen().get(mark..).unwrap_or_default().to_vec())
     }
 
-    /// How much it has shown.
+    /// How many bytes it has printed.
     pub fn shown(&self) -> usize {
         self.program.view(|transcript| transcript.screen().len())
     }
@@ -127,6 +101,16 @@ impl Actor {
     /// How it ended, if it has.
     pub fn ending(&self) -> Option<Ending> {
         self.program.ending()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ending().is_some()
+    }
+
+    /// When it ended, from the start of the session.
+    pub fn ended_at(&self) -> Option<Duration> {
+        self.program.ended_at()
     }
 
     /// Types a line.
@@ -141,228 +125,180 @@ impl Actor {
     }
 
     /// The ports on which it listens.
-    pub fn ports(&self) -> Vec<u16> {
-        // Only evidence depends on it, and that can do without.
-        self.program.listens_on().unwrap_or_default().into_iter().collect()
+    pub fn ports(&self) -> Result<Vec<u16>> {
+        Ok(self.program.listens_on()?.into_iter().collect())
+    }
+
+    /// Looks at its transcript.
+    pub fn view<T>(&self, look: impl FnOnce(&crate::run::transcript::Transcript) -> T) -> T {
+        self.program.view(look)
+    }
+
+    /// What it is doing; `None` once it has ended. A line that was typed and is still on its way counts as
+    /// work to be done.
+    fn activity(&self) -> Option<Activity> {
+        if self.has_ended() {
+            return None;
+        }
+        let mut activity = self.program.activity();
+        let unheard = activity.at_terminal && activity.turns == self.typed_at.get();
+        activity.running |= unheard || !self.program.took_all();
+        Some(activity)
+    }
+
+    /// Types lines, without waiting for it to ask.
+    pub fn type_lines(&self, lines: &[String]) {
+        self.type_line(&lines.join("\n"));
+    }
+
+    /// What it has printed, without the questions that were answered: of each, the line that it ends with.
+    pub fn statements(&self) -> Vec<u8> {
+        let screen = self.screen();
+        let mut statements = Vec::new();
+        let mut from = 0;
+        for &until in &self.answered_at {
+            let part = screen[from..until].trim_ascii_end();
+            let line = part.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            statements.extend_from_slice(&part[..line]);
+            from = until;
+        }
+        statements.extend_from_slice(&screen[from..]);
+        statements
+    }
+
+    /// Types the next answer, if there is one left.
+    fn answer(&mut self) -> bool {
+        let next = self.answers.pop_front();
+        if let Some(line) = &next {
+            self.answered_at.push(self.shown());
+            self.type_line(line);
+        }
+        next.is_some()
     }
 }
 
-/// What is the same for all scenes of one submission.
+/// A session while it is played. What is left of it ends with it.
 #[derive(Debug)]
-pub struct Theatre<'a> {
-    submission: &'a Submission,
-    /// The copy of the submission that was built.
-    built: Option<TempDir>,
-    limits: Limits,
-    /// Addresses of this machine.
-    pub addresses: Vec<IpAddr>,
-    patience: Cell<Duration>,
-    sockets: Sockets,
-    fixed: Option<Port>,
-}
-
-impl<'a> Theatre<'a> {
-    /// Copies and builds `submission`. An error that is not this machine's is the submission's own.
-    pub fn open(submission: &'a Submission, limits: &Limits, build_time: Duration) -> Result<Self> {
-        let built = match &submission.dir {
-            Some(dir) => {
-                let copy = tempfile::tempdir().context("cannot make a working directory")?;
-                copy_tree(dir, copy.path()).with_context(|| format!("cannot copy {}", dir.display()))?;
-                Some(copy)
-            }
-            None => None,
-        };
-        let theatre = Theatre {
-            submission,
-            built,
-            limits: limits.clone(),
-            addresses: sockets::addresses().into_iter().collect(),
-            patience: Cell::new(limits.time),
-            sockets: Sockets::open()?,
-            fixed: submission.port.map(Port::fixed).transpose()?,
-        };
-        theatre.build(build_time)?;
-        Ok(theatre)
-    }
-
-    fn build(&self, time: Duration) -> Result<()> {
-        let (Some(command), Some(dir)) = (&self.submission.build, &self.built) else { return Ok(()) };
-        let spec = Spec {
-            // The command travels in the environment: braces in it are the shell's own.
-            command: Template::command("/bin/sh -c 'eval \"$ECHOLOG_BUILD\"'")?,
-            answers: Vec::new(),
-            dir: Some(dir.path().to_path_buf()),
-            env: vec![("ECHOLOG_BUILD".into(), command.into())],
-            ready: Ready::Listening,
-            computer: None,
-        };
-        let streams = Streams { input: Input::Nothing, ..Streams::TERMINAL };
-        let limits = Limits { time, address_space: None, cpu: None, ..self.limits.clone() };
-        let clock = Clock::start();
-        let program = Program::start(&spec, &Values::default(), streams, &limits, &clock)?;
-        let ended = program.wait_end(clock.now() + time).seen();
-        let run = program.finish();
-        let screen = super::facts::tail(run.transcript.screen(), 300);
-        match ended {
-            Some(Ending::Exited(0)) => Ok(()),
-            _ if clock::stopped() => Err(stopped()),
-            Some(Ending::Exited(status)) => Err(anyhow!("the build failed with status {status}: {screen}")),
-            Some(_) => Err(anyhow!("the build was killed: {screen}")),
-            None => Err(anyhow!("the build took longer than {} s: {screen}", time.as_secs())),
-        }
-    }
-
-    /// The submission that plays here.
-    pub fn submission(&self) -> &Submission {
-        self.submission
-    }
-
-    /// A scene with nobody in it yet.
-    pub fn scene(&self) -> Result<Scene<'_>> {
-        let port = if self.fixed.is_some() { None } else { Some(Port::free()?) };
-        if let Some(port) = &self.fixed {
-            self.wait_until_forgotten(port.number())?;
-        }
-        let clock = Clock::start();
-        let mut line = Proxy::open(&Config::local(), &clock)?;
-        line.to_server.keep_end = self.fixed.is_some();
-        Ok(Scene {
-            theatre: self,
-            clock,
-            own_port: port,
-            line,
-            server: None,
-            client: None,
-            folders: Vec::new(),
-            flood: FLOOD,
-            flooded: false,
-        })
-    }
-
-    /// Waits until no closed connection keeps the port from a server that cannot share it. Scenes are
-    /// played so that there is none; the one that is about just this leaves one, for a minute.
-    fn wait_until_forgotten(&self, port: u16) -> Result<()> {
-        let clock = Clock::start();
-        let gone = || self.sockets.winding_down(port).map_or(Some(()), |there| (!there).then_some(()));
-        match clock.watch(clock.now() + FORGOTTEN, gone) {
-            clock::Waited::Stopped => Err(stopped()),
-            _ => Ok(()),
-        }
-    }
-
-    fn start(
-        &self,
-        command: &Template,
-        answers: &[Template],
-        values: &Values,
-        keyboard: Keyboard,
-        scene: (&Clock, &mut Vec<TempDir>),
-        role: &'static str,
-    ) -> Result<Actor> {
-        let (clock, folders) = scene;
-        let folder = tempfile::tempdir().context("cannot make a working directory")?;
-        if let Some(built) = &self.built {
-            copy_tree(built.path(), folder.path()).context("cannot copy what was built")?;
-        }
-        // Whoever runs this may have no UTF-8 in the environment, or messages in another language.
-        let env: Vec<(OsString, OsString)> = vec![("LC_ALL".into(), "C.UTF-8".into())];
-        let spec = Spec {
-            command: command.clone(),
-            answers: Vec::new(),
-            dir: Some(folder.path().to_path_buf()),
-            env,
-            ready: Ready::Listening,
-            computer: None,
-        };
-        let place = format!("{}/", folder.path().display());
-        folders.push(folder);
-        let input = if keyboard == Keyboard::Pipe { Input::Pipe } else { Input::Terminal };
-        let streams = Streams { input, ..Streams::TERMINAL };
-        let program = Program::start(&spec, values, streams, &self.limits, clock).map_err(|error| {
-            // The copy that it was looked for in is gone when this is read.
-            let why: Vec<String> = error.chain().map(ToString::to_string).collect();
-            let hint = if self.built.is_some() { format!(" (see {PROFILE})") } else { String::new() };
-            anyhow!("{}{hint}", why.join(": ").replace(&place, "./"))
-        })?;
-        program.set_terminal(false, keyboard != Keyboard::LongLines)?;
-        let was_answered = !answers.is_empty();
-        let actor = Actor { program, typed_at: Cell::new(u64::MAX), role, was_answered };
-        for answer in answers {
-            let words: Vec<OsString> = answer.fill(values);
-            actor.type_line(&words.iter().map(|word| word.to_string_lossy()).collect::<String>());
-        }
-        Ok(actor)
-    }
-}
-
-/// What is on clock, while a session is being played. What is left of it goes with it.
-#[derive(Debug)]
-pub struct Scene<'a> {
-    theatre: &'a Theatre<'a>,
+pub struct Session<'a> {
+    setup: &'a Setup<'a>,
     clock: Clock,
-    own_port: Option<Port>,
-    /// The line between the two.
-    pub line: Proxy,
+    port: Port,
+    /// What stands between the two.
+    pub proxy: Proxy,
     /// The server, once it was started.
-    pub server: Option<Actor>,
+    pub server: Option<Tested>,
     /// The client, once it was started.
-    pub client: Option<Actor>,
+    pub client: Option<Tested>,
+    is_aimed: bool,
+    sockets: Sockets,
     folders: Vec<TempDir>,
-    /// How much a program may show or send within one wait.
+    /// How many bytes a program may print or send within one wait.
     pub flood: usize,
-    /// Whether one did, while it was waited for to have done with a message.
-    pub flooded: bool,
+    /// The program whose flood does not end a wait any more.
+    ignored: Option<Role>,
 }
 
-/// What can be seen of a scene at one moment.
+/// What can be seen of a session from outside at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Look {
+    /// For server and client.
     shown: [usize; 2],
+    ended: [bool; 2],
     sent: [usize; 2],
     passed: [usize; 2],
-    ended: [bool; 2],
 }
 
 impl Look {
-    /// Whether more than `flood` bytes were shown or sent since `before`.
-    fn exceeds(&self, before: &Look, flood: usize) -> bool {
-        let grown = |now: [usize; 2], before: [usize; 2]| {
-            now.into_iter().zip(before).any(|(now, before)| now > before.saturating_add(flood))
-        };
-        grown(self.shown, before.shown) || grown(self.sent, before.sent)
+    /// The program that has printed or sent more than `flood` bytes since `before`.
+    fn flood(&self, before: &Look, flood: usize, ignored: Option<Role>) -> Option<Role> {
+        let grown = |now: usize, before: usize| now > before.saturating_add(flood);
+        [Role::Server, Role::Client].into_iter().filter(|&role| Some(role) != ignored).find(|&role| {
+            let at = role as usize;
+            grown(self.shown[at], before.shown[at]) || grown(self.sent[at], before.sent[at])
+        })
     }
 }
 
-impl Scene<'_> {
-    /// The server's port.
+impl<'a> Session<'a> {
+    /// A session with no program in it yet.
+    pub fn open(setup: &'a Setup) -> Result<Session<'a>> {
+        Session::open_on(setup, setup.port()?)
+    }
+
+    /// A session whose server is given this port.
+    pub fn open_on(setup: &'a Setup, port: Port) -> Result<Session<'a>> {
+        let clock = Clock::start();
+        let sockets = Sockets::open()?;
+        let mut proxy = Proxy::open(&proxy_config()?, &clock)?;
+        if setup.has_fixed_port() {
+            // A server that does not set SO_REUSEADDR could not use its port again for a minute, if its
+            // connections ended in order.
+            proxy.to_server.keep_end = true;
+            wait_until_forgotten(&clock, &sockets, port.number())?;
+        }
+        Ok(Session {
+            setup,
+            proxy,
+            clock,
+            port,
+            server: None,
+            client: None,
+            is_aimed: false,
+            sockets,
+            folders: Vec::new(),
+            flood: FLOOD,
+            ignored: None,
+        })
+    }
+
+    /// The submission that is played.
+    pub fn setup(&self) -> &'a Setup<'a> {
+        self.setup
+    }
+
+    /// The time since the session began.
+    pub fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    /// Whether the proxy knows where the server listens.
+    pub fn is_aimed(&self) -> bool {
+        self.is_aimed
+    }
+
+    /// From here on a flood of the client does not end a wait: it is no longer part of the session.
+    pub fn leave_client_out(&mut self) {
+        if let Some(client) = self.client.take() {
+            client.program.finish();
+        }
+    }
+
+    /// The port that the server is given.
     pub fn port(&self) -> u16 {
-        let port = self.own_port.as_ref().or(self.theatre.fixed.as_ref());
-        port.map_or(0, Port::number)
+        self.port.number()
     }
 
     /// Starts the server.
     pub fn start_server(&mut self) -> Result<()> {
-        let submission = self.theatre.submission;
+        let submission = self.setup.submission();
         self.start_server_as(&submission.server, &submission.server_answers)
     }
 
-    /// Starts the server by a command of the judge's own choice.
+    /// Starts the server by a command of the caller's choice.
     pub fn start_server_as(&mut self, command: &Template, answers: &[Template]) -> Result<()> {
         let values = Values { host: None, port: Some(self.port()), script: None };
-        let scene = (&self.clock, &mut self.folders);
-        let server = self.theatre.start(command, answers, &values, Keyboard::Lines, scene, "server");
-        self.server = Some(server.context("server")?);
+        self.server = Some(self.start(command, answers, &values, Keyboard::Lines, Role::Server)?);
         Ok(())
     }
 
-    /// Starts the client, which is told the address of the line.
+    /// Starts the client, which is given the proxy's address.
     pub fn start_client(&mut self, keyboard: Keyboard) -> Result<()> {
-        let submission = self.theatre.submission;
-        let address = self.line.address()?;
+        let submission = self.setup.submission();
+        let address = self.proxy.address()?;
         self.start_client_as(&submission.client, &submission.client_answers, address, keyboard)
     }
 
-    /// Starts the client by a command of the judge's own choice, and with another address.
+    /// Starts the client by a command, and with an address, of the caller's choice.
     pub fn start_client_as(
         &mut self,
         command: &Template,
@@ -372,26 +308,105 @@ impl Scene<'_> {
     ) -> Result<()> {
         let values =
             Values { host: Some(address.ip().to_string()), port: Some(address.port()), script: None };
-        let scene = (&self.clock, &mut self.folders);
-        let client = self.theatre.start(command, answers, &values, keyboard, scene, "client");
-        self.client = Some(client.context("client")?);
+        self.client = Some(self.start(command, answers, &values, keyboard, Role::Client)?);
         Ok(())
     }
 
-    /// Waits until the server listens on its port, and aims the line at it. What listens there is the
-    /// server: the port was free, and is reserved.
+    fn start(
+        &mut self,
+        command: &Template,
+        answers: &[Template],
+        values: &Values,
+        keyboard: Keyboard,
+        role: Role,
+    ) -> Result<Tested> {
+        let folder = tempfile::Builder::new()
+            .prefix("echolog-")
+            .tempdir()
+            .context("cannot make a working directory")?;
+        if let Some(built) = self.setup.built() {
+            copy_tree(built, folder.path()).context("cannot copy the built submission")?;
+        }
+        let spec = Spec {
+            command: command.clone(),
+            answers: Vec::new(),
+            dir: Some(folder.path().to_path_buf()),
+            // The caller's environment may have no UTF-8, or messages in another language.
+            env: vec![("LC_ALL".into(), "C.UTF-8".into())],
+            ready: Ready::Listening,
+            computer: None,
+        };
+        let place = format!("{}/", folder.path().display());
+        self.folders.push(folder);
+        let input = if keyboard == Keyboard::Pipe { Input::Pipe } else { Input::Terminal };
+        let streams = Streams { input, ..Streams::TERMINAL };
+        let program = Program::start(&spec, values, streams, self.setup.limits(), &self.clock);
+        let program = program.with_context(|| role.word()).map_err(|error| {
+            // The copy that it was looked for in is gone when this is read.
+            let why: Vec<String> = error.chain().map(ToString::to_string).collect();
+            let hint = if self.setup.built().is_some() { format!(" (see {PROFILE})") } else { String::new() };
+            anyhow!("{}{hint}", why.join(": ").replace(&place, "./"))
+        })?;
+        program.set_terminal(false, keyboard != Keyboard::LongLines)?;
+        let line = |answer: &Template| {
+            let words = answer.fill(values);
+            words.iter().map(|word| word.to_string_lossy()).collect::<String>()
+        };
+        let mut answers: VecDeque<String> = answers.iter().map(line).collect();
+        let is_answered = !answers.is_empty();
+        if keyboard == Keyboard::Pipe {
+            // A program that reads a pipe cannot be seen to wait for it.
+            answers.drain(..).for_each(|line| program.type_bytes(format!("{line}\n").as_bytes()));
+        }
+        Ok(Tested {
+            program,
+            typed_at: Cell::new(u64::MAX),
+            answers,
+            role,
+            is_answered,
+            answered_at: Vec::new(),
+        })
+    }
+
+    /// Waits until the server listens on the port that it was given, and lets the proxy connect there.
     pub fn wait_until_listening(&mut self) -> Result<Waited> {
         let port = self.port();
+        self.is_aimed = false;
         let mut found = None;
-        let waited = self.wait(|scene| {
-            found = scene.theatre.sockets.listening(port).ok().flatten();
-            found.is_some() || scene.server().ending().is_some()
+        let mut failed = None;
+        let waited = self.wait(|session| {
+            match session.sockets.listening(port) {
+                Ok(address) => found = address,
+                Err(error) => failed = Some(error),
+            }
+            found.is_some() || failed.is_some() || session.server().has_ended()
         })?;
-        let Some(address) = found else {
-            return Ok(if waited == Waited::Met { self.last_words()? } else { waited });
-        };
-        let at = |ip: IpAddr| SocketAddr::new(ip, port);
-        self.line.aim(match address.ip() {
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        match found {
+            Some(address) => {
+                self.aim(address);
+                Ok(Waited::Met)
+            }
+            None if waited == Waited::Met => self.last_words(),
+            None => Ok(waited),
+        }
+    }
+
+    /// Lets the proxy connect to the server that listens on `port`, which is not the one that it was given.
+    pub fn aim_at(&mut self, port: u16) -> Result<bool> {
+        let address = self.sockets.listening(port)?;
+        if let Some(address) = address {
+            self.aim(address);
+        }
+        Ok(address.is_some())
+    }
+
+    fn aim(&mut self, listening: SocketAddr) {
+        let at = |ip: IpAddr| SocketAddr::new(ip, listening.port());
+        self.is_aimed = true;
+        self.proxy.aim(match listening.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => vec![at(Ipv4Addr::LOCALHOST.into())],
             // Both families on one socket, as a rule.
             IpAddr::V6(ip) if ip.is_unspecified() => {
@@ -399,96 +414,145 @@ impl Scene<'_> {
             }
             ip => vec![at(ip.to_canonical())],
         });
-        Ok(Waited::Met)
     }
 
-    /// Waits for the end of both programs, and for all that they had to show.
+    /// Connects to the proxy in the place of the client.
+    pub fn connect_as_client(&mut self) -> Result<TcpStream> {
+        TcpStream::connect(self.proxy.address()?).context("cannot connect to the proxy")
+    }
+
+    /// Waits for the end of both programs, and for all that they had to print.
     pub fn both_end(&mut self) -> Result<Waited> {
-        let waited = self.wait(|scene| scene.actors().all(|actor| actor.ending().is_some()))?;
+        let waited = self.wait(|session| session.programs().all(Tested::has_ended))?;
         if waited == Waited::Met { self.last_words() } else { Ok(waited) }
     }
 
-    /// Waits until all that a program which has ended had to show was seen.
+    /// Waits for the end of one program, and for all that it had to print.
+    pub fn ends(&mut self, role: Role) -> Result<Waited> {
+        let waited = self.wait(|session| session.of(role).has_ended())?;
+        if waited == Waited::Met { self.last_words() } else { Ok(waited) }
+    }
+
+    /// Waits until all that the programs which have ended had to print was read.
     pub fn last_words(&mut self) -> Result<Waited> {
         let until = self.clock.now() + BROUGHT;
-        for actor in self.actors().filter(|actor| actor.ending().is_some()) {
-            if actor.program.wait_for(until, |_| None::<()>) == clock::Waited::Stopped {
+        for tested in self.programs().filter(|tested| tested.has_ended()) {
+            if tested.program.wait_for(until, |_| None::<()>) == clock::Waited::Stopped {
                 return Err(stopped());
             }
         }
-        Ok(Waited::Still)
+        Ok(Waited::Met)
     }
 
     /// Whether a closed connection keeps the server's port.
     pub fn port_lingers(&self) -> Result<bool> {
-        self.theatre.sockets.winding_down(self.port())
+        self.sockets.winding_down(self.port())
     }
 
     /// The server. It must have been started.
-    pub fn server(&self) -> &Actor {
-        self.server.as_ref().expect("the server is on clock")
+    pub fn server(&self) -> &Tested {
+        self.server.as_ref().expect("the server was started")
     }
 
     /// The client. It must have been started.
-    pub fn client(&self) -> &Actor {
-        self.client.as_ref().expect("the client is on clock")
+    pub fn client(&self) -> &Tested {
+        self.client.as_ref().expect("the client was started")
     }
 
-    fn actors(&self) -> impl Iterator<Item = &Actor> {
+    /// The program with this role. It must have been started.
+    pub fn of(&self, role: Role) -> &Tested {
+        match role {
+            Role::Server => self.server(),
+            Role::Client => self.client(),
+        }
+    }
+
+    fn programs(&self) -> impl Iterator<Item = &Tested> {
         self.server.iter().chain(&self.client)
     }
 
-    /// Waits for `met`, or until it can be seen that it will not come.
-    pub fn wait(&mut self, mut met: impl FnMut(&Scene) -> bool) -> Result<Waited> {
-        let until = self.clock.now() + self.theatre.limits.time * AT_MOST;
+    fn roles(&self) -> Vec<Role> {
+        self.programs().map(|tested| tested.role).collect()
+    }
+
+    /// Waits for `met`, or until the programs are quiet.
+    pub fn wait(&mut self, mut met: impl FnMut(&Session) -> bool) -> Result<Waited> {
+        let until = self.clock.now() + self.setup.limits().time * AT_MOST;
+        let begun = self.look();
         loop {
-            let waited = self.wait_once(until, &mut met)?;
-            for actor in self.actors() {
-                actor.program.check_sound()?;
-            }
-            if waited != Waited::Still {
+            let waited = self.wait_once(until, &begun, &mut met)?;
+            if !matches!(waited, Waited::Quiet | Waited::Busy(_)) {
                 return Ok(waited);
             }
-            // What was shown before all fell asleep may still be on its way here, and what was typed on
-            // its way to them: through the same threads of the kernel, behind which the marks come.
-            let (before, asleep) = self.look();
+            // What was printed before may still be on its way here, through the same threads of the kernel
+            // behind which the marks come.
+            let before = self.look();
+            let turns = self.turns();
             let Some(marks) = self.catch_up()? else { continue };
             if met(self) {
                 return Ok(Waited::Met);
             }
-            let (after, bodies) = self.look();
-            let shown = |at: usize| after.shown[at] == before.shown[at] + marks[at];
-            let slept_on = !bodies.running && bodies.turns == asleep.turns;
-            if shown(0) && shown(1) && after.sent == before.sent && after.ended == before.ended && slept_on {
-                return Ok(Waited::Still);
+            let mut expected = before;
+            for (shown, mark) in expected.shown.iter_mut().zip(marks) {
+                *shown += mark;
+            }
+            let same = self.look() == expected && (waited != Waited::Quiet || self.turns_but_naps(&turns));
+            let answered = same && (self.pass_on_end() || self.answer_one());
+            if (same && !answered) || self.clock.now() >= until {
+                return Ok(waited);
             }
         }
     }
 
-    /// Waits until everything that the programs have written to their terminals was seen. How many bytes
-    /// of what is seen are the marks that tell so; `None` when a terminal is full, so that its program
-    /// sleeps for no other reason than that this process has not come to read it.
+    /// Passes on an end that was kept back: a server may be waiting for it.
+    fn pass_on_end(&mut self) -> bool {
+        let flow = &mut self.proxy.to_server;
+        let is_kept = flow.keep_end && flow.end.is_some();
+        flow.keep_end &= !is_kept;
+        is_kept
+    }
+
+    /// Types the next answer at a program that has one left.
+    fn answer_one(&mut self) -> bool {
+        [&mut self.server, &mut self.client].into_iter().flatten().any(Tested::answer)
+    }
+
+    fn turns(&self) -> Vec<Option<u64>> {
+        self.programs().map(|tested| tested.activity().map(|activity| activity.turns)).collect()
+    }
+
+    /// Whether no program ran since it had had `turns`, but for those that wake by themselves.
+    fn turns_but_naps(&self, turns: &[Option<u64>]) -> bool {
+        self.programs().zip(turns).all(|(tested, turns)| {
+            let activity = tested.activity();
+            activity.is_none_or(|activity| activity.naps || Some(activity.turns) == *turns)
+        })
+    }
+
+    /// Waits until everything that the programs have written to their terminals was read. How many bytes of
+    /// what was read are the marks that tell so; `None` when a terminal is full, so that its program waits
+    /// for no other reason than that this process has not come to read it.
     fn catch_up(&mut self) -> Result<Option<[usize; 2]>> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let mut marks = [0, 0];
-        for (at, actor) in self.actors().enumerate() {
+        for tested in self.programs() {
             // A terminal takes it for the title of a window without a window to it.
             let mark = format!("\x1b]echolog {}\x07", NUMBER.fetch_add(1, Ordering::Relaxed));
-            let shown = actor.shown();
-            // One that has ended has said its last words.
-            if actor.ending().is_some() {
+            let shown = tested.shown();
+            // The output of one that has ended was read to its end.
+            if tested.has_ended() {
                 continue;
             }
-            if !actor.program.mark_screen(mark.as_bytes())? {
+            if !tested.program.mark_screen(mark.as_bytes())? {
                 return Ok(None);
             }
-            let come = |screen: &[u8]| screen.windows(mark.len()).any(|window| window == mark.as_bytes());
-            let seen = actor.program.wait_for(self.clock.now() + BROUGHT, |transcript| {
+            let come = |screen: &[u8]| memchr::memmem::find(screen, mark.as_bytes()).is_some();
+            let seen = tested.program.wait_for(self.clock.now() + BROUGHT, |transcript| {
                 transcript.screen().get(shown..).is_some_and(come).then_some(())
             });
             match seen {
                 clock::Waited::Stopped => return Err(stopped()),
-                clock::Waited::Seen(Some(())) => marks[at] = mark.len(),
+                clock::Waited::Seen(Some(())) => marks[tested.role as usize] = mark.len(),
                 // It has closed its terminal, or ended.
                 clock::Waited::Seen(None) | clock::Waited::TimeUp => {}
             }
@@ -496,277 +560,223 @@ impl Scene<'_> {
         Ok(Some(marks))
     }
 
-    fn wait_once(&mut self, until: Duration, mut met: impl FnMut(&Scene) -> bool) -> Result<Waited> {
+    fn wait_once(
+        &mut self,
+        until: Duration,
+        begun: &Look,
+        met: &mut impl FnMut(&Session) -> bool,
+    ) -> Result<Waited> {
         let clock = self.clock.clone();
-        let (begun, bodies) = self.look();
-        let (mut last, mut spent, mut calm) = (begun, bodies.spent, Watch::new(&clock));
-        let (flood, patience) = (self.flood, self.theatre.patience.get());
-        let mut fault = None;
+        let (flood, roles) = (self.flood, self.roles());
+        let (mut last, mut quiet) = (self.look(), Quiet::default());
         let waited = clock.watch(until, || {
-            let pumped = match self.line.pump() {
+            let pumped = match self.proxy.pump() {
                 Ok(pumped) => pumped,
-                Err(error) => {
-                    fault = Some(error);
-                    return Some(Waited::Late);
-                }
+                Err(error) => return Some(Err(error)),
             };
             if met(self) {
-                return Some(Waited::Met);
+                return Some(Ok(Waited::Met));
             }
-            let (look, bodies) = self.look();
-            if look.exceeds(&begun, flood) {
-                return Some(Waited::Flooded);
+            let look = self.look();
+            if let Some(role) = look.flood(begun, flood, self.ignored).or_else(|| self.flooded()) {
+                return Some(Ok(Waited::Flooded(role)));
             }
-            if self.actors().any(|actor| actor.ending() == Some(Ending::Flooded)) {
-                return Some(Waited::Flooded);
+            let activities: Vec<_> = self.programs().map(Tested::activity).collect();
+            let answered = match self.answer_when_asked(&activities) {
+                Ok(answered) => answered,
+                Err(error) => return Some(Err(error)),
+            };
+            let moved = pumped || look != last || self.proxy.is_busy() || answered;
+            last = look;
+            match quiet.look(clock.now(), moved, &activities) {
+                State::Active => None,
+                State::Quiet => Some(Ok(Waited::Quiet)),
+                State::Spinning(at) => Some(Ok(Waited::Busy(roles[at]))),
             }
-            if pumped || look != last {
-                (last, spent) = (look, bodies.spent);
-                calm.moved();
-            }
-            if bodies.running || bodies.naps || bodies.unheard || self.line.is_busy() {
-                calm.disturb();
-            }
-            let calmness = calm.look(bodies.running);
-            if calm.dozed >= patience {
-                return Some(Waited::Late);
-            }
-            if self.theatre.fixed.is_some() {
-                // The one that closes last is not left behind with the port.
-                let server_ended = self.server.as_ref().is_none_or(|server| server.ending().is_some());
-                self.line.to_server.keep_end = server_ended || !calmness.reaches(UNSEEN);
-            }
-            if calmness.reaches(STILL) {
-                return Some(Waited::Still);
-            }
-            (bodies.spent.saturating_sub(spent) >= BUSY).then_some(Waited::Busy)
         });
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
-        let waited = match waited {
+        match waited {
             clock::Waited::Seen(waited) => waited,
-            clock::Waited::Stopped => return Err(stopped()),
-            clock::Waited::TimeUp => Waited::Late,
+            clock::Waited::Stopped => Err(stopped()),
+            clock::Waited::TimeUp => Ok(Waited::Quiet),
+        }
+    }
+
+    fn flooded(&self) -> Option<Role> {
+        let floods =
+            |tested: &&Tested| tested.ending() == Some(Ending::Flooded) && Some(tested.role) != self.ignored;
+        self.programs().find(floods).map(|tested| tested.role)
+    }
+
+    /// From here on a flood of the program with this role does not end a wait: it is known, and the other
+    /// one is to be judged.
+    pub fn ignore_flood_of(&mut self, role: Role) {
+        self.ignored = Some(role);
+        let flow = match role {
+            Role::Server => &mut self.proxy.to_client,
+            Role::Client => &mut self.proxy.to_server,
         };
-        if waited == Waited::Late {
-            self.lose_patience();
+        flow.mode = Mode::Held;
+    }
+
+    /// How many bytes the client has sent on connections other than its first.
+    pub fn sent_elsewhere(&self) -> usize {
+        self.proxy.further().map(|connection| connection.to_server.tape.len()).sum()
+    }
+
+    /// Types the next answer at a program that waits for its terminal.
+    fn answer_when_asked(&mut self, activities: &[Option<Activity>]) -> Result<bool> {
+        let asks = |(tested, activity): (&Tested, &Option<Activity>)| {
+            let waits = activity.is_some_and(|activity| activity.at_terminal && !activity.running);
+            (waits && !tested.answers.is_empty()).then_some(tested.role)
+        };
+        let Some(role) = self.programs().zip(activities).find_map(asks) else { return Ok(false) };
+        // The question comes before the answer.
+        self.catch_up()?;
+        let tested = match role {
+            Role::Server => &mut self.server,
+            Role::Client => &mut self.client,
+        };
+        Ok(tested.as_mut().is_some_and(Tested::answer))
+    }
+
+    /// Waits until the client waits for its keyboard, with everything read that it has printed until then,
+    /// or has ended, or all is quiet.
+    pub fn settle(&mut self) -> Result<Waited> {
+        let mut rest = Rest::default();
+        let waited = self.wait(|session| {
+            let client = session.client();
+            client.has_ended() || (client.answers.is_empty() && rest.is_at_terminal(session))
+        })?;
+        if waited == Waited::Met {
+            // It may have rested for a moment only, on its way to the question.
+            let turns = self.turns().pop();
+            self.catch_up()?;
+            if self.turns().pop() != turns && !self.client().has_ended() {
+                return self.settle();
+            }
         }
         Ok(waited)
     }
 
-    /// Waits until the client waits for its keyboard, with everything seen that it has shown until then,
-    /// or has ended; whether it came to that.
-    pub fn settle(&mut self) -> Result<bool> {
-        let until = self.clock.now() + self.theatre.limits.time * AT_MOST;
-        loop {
-            let asks = self.rest(|bodies, calm| {
-                let asks = calm.reaches(SETTLED) && bodies.at_terminal && !bodies.unheard;
-                asks || (calm.reaches(UNSEEN) && !bodies.naps)
-            })?;
-            let turns = |scene: &Scene| scene.client().program.activity().turns;
-            let before = turns(self);
-            let caught_up = self.catch_up()?.is_some();
-            // It may have slept for a moment only, on its way to the question.
-            let settled = !asks || (caught_up && turns(self) == before);
-            if settled || self.client().ending().is_some() || self.clock.now() >= until {
-                return Ok(asks);
-            }
-        }
+    /// Waits until the client has nothing more to send for now.
+    pub fn all_sent(&mut self) -> Result<Waited> {
+        let mut rest = Rest::default();
+        self.wait(|session| session.client().has_ended() || rest.rests(session))
     }
 
-    /// Waits until whoever sends has nothing more to send for now.
-    pub fn all_sent(&mut self) -> Result<bool> {
-        self.rest(|bodies, calm| calm.reaches(SENT) && !bodies.unheard)
-    }
-
-    fn rest(&mut self, enough: impl Fn(&Bodies, Calm) -> bool) -> Result<bool> {
-        let clock = self.clock.clone();
-        let (begun, bodies) = self.look();
-        let (mut last, mut spent, mut calm) = (begun, bodies.spent, Watch::new(&clock));
-        let (flood, patience) = (self.flood, self.theatre.patience.get());
-        let mut flooded = false;
-        let mut fault = None;
-        let waited = clock.watch(clock.now() + self.theatre.limits.time * AT_MOST, || {
-            let pumped = match self.line.pump() {
-                Ok(pumped) => pumped,
-                Err(error) => {
-                    fault = Some(error);
-                    return Some(false);
-                }
-            };
-            let (look, bodies) = self.look();
-            if pumped || look != last {
-                (last, spent) = (look, bodies.spent);
-                calm.moved();
-            }
-            if look.exceeds(&begun, flood) {
-                flooded = true;
-                return Some(false);
-            }
-            if bodies.running {
-                calm.disturb();
-            }
-            let gone = self.client.as_ref().is_some_and(|client| client.ending().is_some());
-            if gone || enough(&bodies, calm.look(bodies.running)) {
-                return Some(true);
-            }
-            (calm.dozed >= patience || bodies.spent.saturating_sub(spent) >= BUSY).then_some(false)
-        });
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
-        if waited == clock::Waited::Stopped {
-            return Err(stopped());
-        }
-        if calm.dozed >= patience {
-            self.lose_patience();
-        }
-        self.flooded |= flooded;
-        Ok(waited.seen().unwrap_or_default())
-    }
-
-    /// Whoever sleeps through every wait is not waited for as long again.
-    fn lose_patience(&self) {
-        let patience = &self.theatre.patience;
-        patience.set((patience.get() / 4).max(LEAST_PATIENCE.min(patience.get())));
-    }
-
-    fn look(&self) -> (Look, Bodies) {
+    fn look(&self) -> Look {
         let mut look = Look::default();
-        let mut bodies = Bodies::default();
-        for (at, actor) in self.actors().enumerate() {
-            look.shown[at] = actor.shown();
-            look.ended[at] = actor.ending().is_some();
-            if look.ended[at] {
-                continue;
-            }
-            let activity = actor.program.activity();
-            bodies.running |= activity.running || !actor.program.took_all();
-            bodies.naps |= activity.naps;
-            bodies.spent += activity.spent;
-            bodies.turns += activity.turns;
-            // Only the client is ever waited for at its keyboard.
-            bodies.at_terminal = activity.at_terminal;
-            // It would have run if the line that was typed had reached it.
-            bodies.unheard |= activity.at_terminal && activity.turns == actor.typed_at.get();
+        for tested in self.programs() {
+            let at = tested.role as usize;
+            look.shown[at] = tested.shown();
+            look.ended[at] = tested.has_ended();
         }
-        for (at, flow) in [&self.line.to_server, &self.line.to_client].into_iter().enumerate() {
-            look.sent[at] = flow.tape.len();
-            look.passed[at] = flow.passed;
+        let flows = [(Role::Server, &self.proxy.to_client), (Role::Client, &self.proxy.to_server)];
+        for (role, flow) in flows {
+            look.sent[role as usize] = flow.tape.len();
+            look.passed[role as usize] = flow.passed;
         }
-        (look, bodies)
+        look
     }
 
     /// Types `line` at the client and passes on all that it sends for it as one segment. Whether it sent
     /// anything.
     pub fn say(&mut self, line: &str) -> Result<bool> {
-        let before = self.line.to_server.tape.len();
-        self.line.to_server.mode = Mode::Held;
+        let before = self.proxy.to_server.tape.len();
+        self.proxy.to_server.mode = Mode::Held;
         self.client().type_line(line);
-        let sent = self.wait(|scene| {
-            let flow = &scene.line.to_server;
-            flow.tape.len() > before || flow.end.is_some() || scene.client().ending().is_some()
+        let sent = self.wait(|session| {
+            let flow = &session.proxy.to_server;
+            flow.tape.len() > before || flow.end.is_some() || session.client().has_ended()
         })?;
         if sent == Waited::Met {
             self.all_sent()?;
         }
-        self.line.to_server.mode = Mode::Open;
-        Ok(self.line.to_server.tape.len() > before)
+        self.proxy.to_server.mode = Mode::Open;
+        Ok(self.proxy.to_server.tape.len() > before)
     }
 
-    /// Ends what still runs, and takes the line down so that nothing of it is left in the kernel.
-    pub fn clear(mut self) {
-        for actor in self.client.take().into_iter().chain(self.server.take()) {
-            actor.program.finish();
-        }
-        self.line.hang_up();
+    /// All that happened, in time order.
+    pub fn events(&self) -> Vec<Event> {
+        timeline::events(self)
     }
 
-    /// Ends what still runs, and takes the line down as if both had closed it; the port stays this
-    /// scene's.
+    /// Ends the programs that still run, and takes the proxy's connections down as if both had closed them;
+    /// the port stays this session's.
     pub fn interval(&mut self) {
-        for actor in self.client.take().into_iter().chain(self.server.take()) {
-            actor.program.finish();
+        for tested in self.client.take().into_iter().chain(self.server.take()) {
+            tested.program.finish();
         }
-        self.line.close();
+        self.proxy.close();
+    }
+
+    /// Ends the programs that still run, and takes the proxy's connections down so that nothing of them is
+    /// left in the kernel.
+    pub fn clear(mut self) {
+        for tested in self.client.take().into_iter().chain(self.server.take()) {
+            tested.program.finish();
+        }
+        self.proxy.hang_up();
     }
 }
 
-/// What the programs of a scene are doing, taken together.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is seen by itself")]
-struct Bodies {
-    running: bool,
-    naps: bool,
-    at_terminal: bool,
-    /// A line was typed that is still on its way.
-    unheard: bool,
-    spent: Duration,
-    /// How often they were put on a processor.
+/// Waits until the kernel has forgotten the closed connections of `port`, which keep it from a server that
+/// cannot share it.
+fn wait_until_forgotten(clock: &Clock, sockets: &Sockets, port: u16) -> Result<()> {
+    let forgotten = || match sockets.winding_down(port) {
+        Ok(true) => None,
+        Ok(false) => Some(Ok(())),
+        Err(error) => Some(Err(error)),
+    };
+    match clock.watch(clock.now() + FORGOTTEN, forgotten) {
+        clock::Waited::Stopped => Err(stopped()),
+        clock::Waited::Seen(result) => result,
+        clock::Waited::TimeUp => Ok(()),
+    }
+}
+
+/// Where the proxy of one session listens and connects from.
+fn proxy_config() -> Result<Config> {
+    let mut config = Config::local();
+    config.keeps_client = true;
+    // Programs may insist on a port from 10000 to 20000.
+    let port = Port::free()?.number();
+    for address in &mut config.listen {
+        address.set_port(port);
+    }
+    Ok(config)
+}
+
+/// Looks at the client until it rests.
+#[derive(Default)]
+struct Rest {
+    since: Option<Duration>,
     turns: u64,
+    looks: u32,
+    sent: usize,
 }
 
-/// Counts the calm.
-struct Watch<'a> {
-    clock: &'a Clock,
-    /// Since when nobody was seen to run.
-    since: Duration,
-    calm: Calm,
-    /// The last look.
-    last: Duration,
-    /// For how long nobody was seen to run, with pauses, since something last moved. On a machine that
-    /// does not let a program run, this stands still.
-    dozed: Duration,
-}
-
-impl<'a> Watch<'a> {
-    fn new(clock: &'a Clock) -> Self {
-        let now = clock.now();
-        Watch { clock, since: now, calm: Calm::NONE, last: now, dozed: Duration::ZERO }
-    }
-
-    fn moved(&mut self) {
-        self.dozed = Duration::ZERO;
-        self.disturb();
-    }
-
-    fn disturb(&mut self) {
-        (self.since, self.calm) = (self.clock.now(), Calm::NONE);
-    }
-
-    fn look(&mut self, running: bool) -> Calm {
-        let now = self.clock.now();
-        if !running {
-            self.dozed += now.saturating_sub(self.last).min(LOOK);
+impl Rest {
+    fn rests(&mut self, session: &Session) -> bool {
+        let now = session.clock.now();
+        let Some(activity) = session.client().activity() else { return true };
+        let sent = session.proxy.to_server.tape.len();
+        let moves = activity.running || activity.turns != self.turns || sent != self.sent;
+        (self.turns, self.sent) = (activity.turns, sent);
+        if moves || self.since.is_none() {
+            (self.since, self.looks) = (Some(now), 0);
+            return false;
         }
-        self.last = now;
-        self.calm.looks += 1;
-        self.calm.time = now.saturating_sub(self.since);
-        self.calm
+        self.looks += 1;
+        self.looks >= RESTED.1 && self.since.is_some_and(|since| now >= since + RESTED.0)
+    }
+
+    fn is_at_terminal(&mut self, session: &Session) -> bool {
+        let at_terminal = session.client().activity().is_none_or(|activity| activity.at_terminal);
+        self.rests(session) && at_terminal
     }
 }
 
 fn stopped() -> anyhow::Error {
     anyhow!("stopped")
-}
-
-/// Copies the files and folders in `from` into the folder `to`. A link is copied as what it leads to;
-/// what is neither file nor folder, and a version control's own folder, is left out.
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from)? {
-        let path: PathBuf = entry?.path();
-        let Some(name) = path.file_name() else { continue };
-        let target = to.join(name);
-        let failed = || path.display().to_string();
-        let Ok(kind) = fs::metadata(&path).map(|data| data.file_type()) else { continue };
-        if kind.is_dir() && name != ".git" && !fs::symlink_metadata(&path).with_context(failed)?.is_symlink()
-        {
-            fs::create_dir(&target).with_context(failed)?;
-            copy_tree(&path, &target)?;
-        } else if kind.is_file() {
-            fs::copy(&path, &target).with_context(failed)?;
-        }
-    }
-    Ok(())
 }

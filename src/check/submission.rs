@@ -28,6 +28,8 @@ pub struct Submission {
     pub client_answers: Vec<Template>,
     /// The port that the server insists on.
     pub port: Option<u16>,
+    /// The word that quits.
+    pub quit: String,
     /// The arguments of `echolog check` that name this submission again.
     pub arguments: String,
 }
@@ -43,7 +45,11 @@ struct Profile {
     #[serde(default)]
     client_answers: Vec<String>,
     port: Option<u16>,
+    quit: Option<String>,
 }
+
+/// The word that quits, unless the configuration says otherwise.
+const QUIT: &str = "quit";
 
 impl Submission {
     /// The submission in `dir`, by its profile.
@@ -71,6 +77,7 @@ impl Submission {
                 dir: Some(dir.to_path_buf()),
                 build: profile.build,
                 port: profile.port,
+                quit: profile.quit.unwrap_or_else(|| QUIT.to_string()),
                 arguments,
                 ..bare
             })
@@ -89,6 +96,7 @@ impl Submission {
             server_answers: Vec::new(),
             client_answers: Vec::new(),
             port: None,
+            quit: QUIT.to_string(),
             arguments: String::new(),
         })
     }
@@ -122,6 +130,7 @@ impl Submission {
             server_answers: Vec::new(),
             client_answers: Vec::new(),
             port: None,
+            quit: QUIT.to_string(),
             arguments: String::new(),
         })
     }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::replay::{jobs, some_seconds};
-use crate::check::{self, Check, Event, Points, Requirement, Submission, Verdict};
+use crate::check::{self, Check, Event, Id, Points, Submission, TABLE};
 use crate::error::{Exit, Fault};
 use crate::replay::Shard;
 use crate::report::{self, Format, Report};
-use crate::results::{self, Evidence, Job, Results};
+use crate::results::{self, Job, Results};
 use crate::run::clock;
 use crate::run::command::PROFILE;
 use crate::run::program::Limits;
@@ -77,7 +77,7 @@ pub struct CheckArgs {
 
     /// Judge these requirements only, and what they depend on; several with commas between
     #[arg(long, value_name = "R1,R2", value_delimiter = ',')]
-    only: Vec<Requirement>,
+    only: Vec<Id>,
 
     /// Judge each submission so often, and name what is not the same every time
     #[arg(long, value_name = "N", default_value = "1", value_parser = jobs)]
@@ -126,18 +126,17 @@ impl CheckArgs {
             return self.init();
         }
         let points = self.points.as_deref().map(Points::load).transpose()?.unwrap_or_default();
-        let again = self.again();
         let (formats, output) = (self.format.clone(), self.output.clone());
         let check = self.check()?;
         report::fits(&formats, Job::Check, check.submissions.len())?;
         clock::stop_on_signals()?;
         let mut results = Results::begin(Job::Check);
-        let wanted = Requirement::ALL.into_iter().filter(|requirement| check.wants(*requirement));
+        let wanted = TABLE.iter().filter(|requirement| check.wants(requirement.id));
         results.requirements = wanted
             .map(|requirement| results::Requirement {
-                id: requirement.to_string(),
-                words: requirement.words().to_owned(),
-                points: points.of(requirement),
+                id: requirement.id.to_string(),
+                words: requirement.words.to_owned(),
+                points: points.of(requirement.id),
                 ..Default::default()
             })
             .collect();
@@ -149,7 +148,7 @@ impl CheckArgs {
             match event {
                 Event::Begun(name) => report.begun(&name),
                 Event::Row => report.step(),
-                Event::Verdict(verdict) => report.submission(submission(&verdict, &again))?,
+                Event::Submission(found) => report.submission(*found)?,
             }
             Ok(())
         });
@@ -190,6 +189,7 @@ impl CheckArgs {
     }
 
     fn check(self) -> anyhow::Result<Check> {
+        let again = self.again();
         let submissions = match (&self.server, &self.client) {
             (Some(server), Some(client)) => {
                 vec![Submission::bare(server, client, &self.server_answer, &self.client_answer)?]
@@ -220,6 +220,7 @@ impl CheckArgs {
             limits,
             build_time: self.build_timeout,
             repeat: self.repeat,
+            again,
         })
     }
 
@@ -237,32 +238,5 @@ impl CheckArgs {
             words.extend(["--memory".to_owned(), self.memory.to_string()]);
         }
         shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
-    }
-}
-
-/// What was found of one submission as plain data; `again` is how a command that repeats it begins.
-fn submission(verdict: &Verdict, again: &str) -> results::Submission {
-    let finding = |finding: &check::Finding| {
-        let mut words = vec![again];
-        words.extend((!verdict.arguments.is_empty()).then_some(verdict.arguments.as_str()));
-        results::Finding {
-            requirement: finding.requirement.to_string(),
-            outcome: finding.outcome,
-            needs: finding.needs.map(|needs| needs.to_string()),
-            evidence: Evidence { happened: finding.evidence.clone(), ..Evidence::default() },
-            advice: String::new(),
-            differing: finding.differing.clone(),
-            again: format!("{} --only {}", words.join(" "), finding.requirement),
-            session: Vec::new(),
-            measured: finding.took.as_secs_f64(),
-        }
-    };
-    results::Submission {
-        name: verdict.name.clone(),
-        error: verdict.unplayable.clone(),
-        notes: Vec::new(),
-        framing: verdict.framing.to_string(),
-        findings: verdict.findings.iter().map(finding).collect(),
-        measured: verdict.took.as_secs_f64(),
     }
 }

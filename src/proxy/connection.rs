@@ -64,8 +64,9 @@ impl Link {
         Ok(Link { client: Some(client), server: Server::Called(call) })
     }
 
-    /// Goes on connecting to the server; what came of it, once.
-    pub(super) fn call(&mut self, now: Duration) -> Result<Option<Called>> {
+    /// Goes on connecting to the server; what came of it, once. A client whose server cannot be reached is
+    /// reset, unless it is to be kept.
+    pub(super) fn call(&mut self, now: Duration, keeps_client: bool) -> Result<Option<Called>> {
         let Server::Called(call) = &mut self.server else { return Ok(None) };
         let Some(result) = call.step(now)? else { return Ok(None) };
         Ok(Some(match result {
@@ -75,8 +76,11 @@ impl Link {
                 Called::From(source)
             }
             Err(error) => {
-                // A server that is not there would have refused the client in the same way.
-                self.reset();
+                self.server = Server::Gone;
+                if !keeps_client {
+                    // A server that is not there would have refused the client in the same way.
+                    self.reset();
+                }
                 Called::Unreachable(error)
             }
         }))

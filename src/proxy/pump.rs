@@ -34,6 +34,9 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// The addresses from which the proxy connects to the server, at most one of a family.
     pub sources: Vec<IpAddr>,
+    /// Whether a client stays connected when the server cannot be reached: what it does until then can be
+    /// judged without a server.
+    pub keeps_client: bool,
 }
 
 /// Spreads the addresses of proxies over 127.0.0.x, so that no two that run side by side share one.
@@ -48,6 +51,7 @@ impl Config {
             listen: vec![SocketAddr::new(Ipv4Addr::new(127, 0, 0, 20 + n).into(), 0)],
             // A server that listens on IPv6 alone cannot be reached from 127.0.0.x.
             sources: vec![Ipv4Addr::new(127, 0, 0, 130 + n).into(), Ipv6Addr::LOCALHOST.into()],
+            keeps_client: false,
         }
     }
 }
@@ -68,6 +72,7 @@ pub struct Connection {
 pub struct Proxy {
     listeners: Vec<TcpListener>,
     sources: Vec<IpAddr>,
+    keeps_client: bool,
     targets: Vec<SocketAddr>,
     sockets: Sockets,
     clock: Clock,
@@ -105,6 +110,7 @@ impl Proxy {
         Ok(Proxy {
             listeners,
             sources: config.sources.clone(),
+            keeps_client: config.keeps_client,
             targets: Vec::new(),
             sockets: Sockets::open()?,
             clock: clock.clone(),
@@ -140,7 +146,6 @@ impl Proxy {
     }
 
     /// The connections that the client opened after the first, in order.
-    #[allow(dead_code, reason = "check is about to report a second connection")]
     pub fn further(&self) -> impl ExactSizeIterator<Item = &Connection> {
         self.further.iter().map(|(_, connection)| connection)
     }
@@ -150,7 +155,7 @@ impl Proxy {
     pub fn pump(&mut self) -> Result<bool> {
         let now = self.clock.now();
         let mut any = self.accept(now)?;
-        if let Some(called) = self.link.call(now)? {
+        if let Some(called) = self.link.call(now, self.keeps_client)? {
             any = true;
             self.connected = true;
             match called {
@@ -161,7 +166,7 @@ impl Proxy {
         let Proxy { link, to_server, to_client, sockets, buffer, .. } = self;
         any |= link.pump(to_server, to_client, sockets, buffer, now)?;
         for (link, connection) in &mut self.further {
-            any |= link.call(now)?.is_some();
+            any |= link.call(now, self.keeps_client)?.is_some();
             let Connection { to_server, to_client, .. } = connection;
             any |= link.pump(to_server, to_client, sockets, buffer, now)?;
             // Both sides have ended in order, so nothing is left to reset.

@@ -79,6 +79,7 @@ pub fn record(echolog: &Path) -> Result<Recording> {
     let local = Config {
         listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
         sources: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        keeps_client: false,
     };
     let proxy = ProxyThread::start(Wire::Through, &local, address, [never_idle(), never_idle()], &clock)?;
     let told = proxy.address();

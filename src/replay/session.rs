@@ -118,6 +118,7 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
             let config = Config {
                 listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
                 sources: vec![source.into(), Ipv6Addr::LOCALHOST.into()],
+                keeps_client: false,
             };
             Some(ProxyThread::start(wire, &config, address, Watched::reports(&watched), &clock)?)
         }

@@ -20,6 +20,7 @@ pub mod pool;
 pub mod port;
 pub mod processes;
 pub mod program;
+pub mod quiet;
 #[allow(dead_code, reason = "check is to use it next")]
 pub mod scratch;
 pub mod sockets;

@@ -23,11 +23,21 @@ pub struct Activity {
     /// How often their threads were put on a processor so far: when two looks give the same number,
     /// none ran in between.
     pub turns: u64,
-    /// A thread of them sleeps for a time of its own choice, or at most for that time.
+    /// A thread of them will wake by itself before long, and may then do something: it sleeps, or waits
+    /// with a timeout while something that it does not wait for may be there for it.
     pub naps: bool,
     /// How long their threads were on a processor so far.
     pub spent: Duration,
+    /// How many page faults they have had so far; counted only while one of them is running.
+    pub faults: u64,
 }
+
+/// The longest sleep that is waited out. A program that sleeps for longer does not react in time, whatever
+/// it would do then.
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
+/// The longest timeout after which a program that waits for a file is expected to look at others. A longer
+/// one is there for the case that the other side does not answer.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The processes of a session in the sense of setsid(2), remembered from look to look.
 #[derive(Debug)]
@@ -39,6 +49,8 @@ pub struct Session {
     waiting: Vec<PathBuf>,
     /// Their turns when a line was typed. The line is on its way to them until they have had another.
     typed_at: Option<u64>,
+    /// Whether anything was ever typed at them.
+    has_keyboard: bool,
 }
 
 impl Session {
@@ -50,6 +62,7 @@ impl Session {
             last_pid: leader,
             waiting: Vec::new(),
             typed_at: None,
+            has_keyboard: false,
         }
     }
 
@@ -66,7 +79,7 @@ impl Session {
         let mut turns_waiting = 0;
         self.waiting.clear();
         for &pid in &self.members {
-            look_at(pid, &mut activity, |thread, turns| {
+            look_at(pid, self.has_keyboard, &mut activity, |thread, turns| {
                 self.waiting.push(thread.to_owned());
                 turns_waiting += turns;
             });
@@ -85,46 +98,76 @@ impl Session {
     pub fn will_be_typed_at(&mut self) {
         let turns = || self.waiting.iter().filter_map(|thread| Some(turns(thread)?.0)).sum();
         self.typed_at = (!self.waiting.is_empty()).then(turns);
+        self.has_keyboard = true;
     }
 }
 
 /// Adds what the threads of `pid` are doing to `activity`, except whether they wait for the terminal:
 /// those that do are given to `waits`, with their turns.
-fn look_at(pid: i32, activity: &mut Activity, mut waits: impl FnMut(&Path, u64)) {
+fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: impl FnMut(&Path, u64)) {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
+    let (mut count, mut pauses, mut runs) = (0, Vec::new(), false);
     for thread in threads.flatten() {
         let thread = thread.path();
         let Some((turns, spent)) = turns(&thread) else { continue };
+        count += 1;
         activity.spent += spent;
         activity.turns += turns;
         let call = fs::read_to_string(thread.join("syscall"));
         if self::turns(&thread).is_none_or(|(now, _)| now != turns) {
             // It ran while we looked.
-            activity.running = true;
+            runs = true;
             continue;
         }
         match call {
             Ok(call) if call.starts_with("running") => {
                 // A process that has ended and was not waited for yet is not running.
-                if stat(pid).is_some_and(|stat| !stat.ended) {
-                    activity.running = true;
-                }
+                runs |= stat(pid).is_some_and(|stat| !stat.ended);
             }
             Ok(call) => {
-                if waits_for_terminal(pid, &call).unwrap_or(false) {
+                let Some(call) = Call::parse(&call) else { continue };
+                let files = call.files(pid);
+                let at_terminal = files.iter().flatten().any(|&file| is_terminal(pid, file));
+                if at_terminal {
                     waits(&thread, turns);
                 }
-                activity.naps |= naps(&call).unwrap_or(false);
+                if let Some(time) = call.timeout(pid) {
+                    pauses.push(Pause { time, at_terminal, files: files.unwrap_or_default() });
+                }
             }
             // Where the kernel does not tell the call, a thread that sleeps may be waiting for anything.
             Err(_) => match stat(pid) {
                 Some(stat) if stat.ended => {}
                 Some(stat) if stat.sleeps => waits(&thread, turns),
-                Some(_) => activity.running = true,
+                Some(_) => runs = true,
                 None => {}
             },
         }
     }
+    let naps = |pause: &Pause| {
+        if pause.files.is_empty() {
+            return pause.time <= LONGEST_SLEEP;
+        }
+        // Other threads may pass something on to one that looks for it only when its time is up.
+        let hears_all = count == 1
+            && (pause.at_terminal || !has_keyboard)
+            && pause.files.iter().any(|&file| is_socket(pid, file));
+        pause.time <= LONGEST_TIMEOUT && !hears_all
+    };
+    activity.naps |= pauses.iter().any(naps);
+    if runs {
+        activity.running = true;
+        activity.faults += stat(pid).map_or(0, |stat| stat.faults);
+    }
+}
+
+/// A wait that ends by itself after `time`.
+struct Pause {
+    time: Duration,
+    /// Whether it waits for the terminal, among other files.
+    at_terminal: bool,
+    /// The files that it waits for; none for a sleep.
+    files: Vec<u64>,
 }
 
 /// How often a thread was put on a processor, and for how long altogether.
@@ -145,75 +188,121 @@ fn turns(thread: &Path) -> Option<(u64, Duration)> {
     }
 }
 
-/// Whether the system call that a thread of `pid` is in waits for a terminal; `call` is the text of
-/// `/proc/PID/task/TID/syscall`: number, six arguments, stack pointer, program counter.
-fn waits_for_terminal(pid: i32, call: &str) -> Option<bool> {
-    let mut fields = call.split_ascii_whitespace();
-    let number: libc::c_long = fields.next()?.parse().ok()?;
-    let argument: Vec<u64> =
-        fields.filter_map(|field| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok()).collect();
-    let first = *argument.first()?;
-    if [libc::SYS_read, libc::SYS_readv].contains(&number) {
-        return Some(is_terminal(pid, first));
-    }
-    if [libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2].contains(&number) || number == EPOLL_WAIT {
-        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{first}")).ok()?;
-        let files = info.lines().filter_map(|line| line.strip_prefix("tfd:"));
-        return Some(
-            files
-                .filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok())
-                .any(|file| is_terminal(pid, file)),
-        );
-    }
-    let memory = File::open(format!("/proc/{pid}/mem")).ok()?;
-    if number == libc::SYS_ppoll || number == POLL {
-        // struct pollfd: int fd; short events; short revents.
-        let count = usize::try_from(*argument.get(1)?).ok()?.min(1024);
-        let mut files = vec![0; count * 8];
-        memory.read_exact_at(&mut files, first).ok()?;
-        return Some(files.chunks_exact(8).any(|file| {
-            let number = i32::from_ne_bytes([file[0], file[1], file[2], file[3]]);
-            let events = i16::from_ne_bytes([file[4], file[5]]);
-            events & libc::POLLIN != 0 && u64::try_from(number).is_ok_and(|number| is_terminal(pid, number))
-        }));
-    }
-    if number == libc::SYS_pselect6 || number == SELECT {
-        // fd_set: an array of longs, one bit a file.
-        let count = first.min(1024);
-        let mut set = [0; 128];
-        let length = usize::try_from(count.div_ceil(64) * 8).ok()?;
-        memory.read_exact_at(&mut set[..length], *argument.get(1)?).ok()?;
-        return Some((0..count).any(|file| {
-            let (byte, bit) = (usize::try_from(file / 8).unwrap_or(0), file % 8);
-            set[byte] >> bit & 1 == 1 && is_terminal(pid, file)
-        }));
-    }
-    Some(false)
+/// The system call that a thread is in: the text of `/proc/PID/task/TID/syscall`, which has its number, six
+/// arguments, the stack pointer and the program counter (proc(5)).
+struct Call {
+    number: libc::c_long,
+    arguments: Vec<u64>,
 }
 
-/// Whether the system call that a thread is in, in the same form, ends by itself after a time. A thread
-/// that waits for another one is not asked: those that serve a language's own ends wake all the time.
-fn naps(call: &str) -> Option<bool> {
-    let mut fields = call.split_ascii_whitespace();
-    let number: libc::c_long = fields.next()?.parse().ok()?;
-    let argument: Vec<u64> =
-        fields.filter_map(|field| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok()).collect();
-    // A C int of milliseconds, negative for no end; or a pointer to a time, null for none.
-    let milliseconds = |at: usize| Some(argument.get(at)? & 0x8000_0000 == 0);
-    let time = |at: usize| Some(*argument.get(at)? != 0);
-    if number == libc::SYS_ppoll || number == libc::SYS_rt_sigtimedwait {
-        time(2)
-    } else if number == libc::SYS_pselect6 || number == SELECT {
-        time(4)
-    } else if number == libc::SYS_epoll_pwait2 {
-        time(3)
-    } else if number == POLL {
-        milliseconds(2)
-    } else if number == libc::SYS_epoll_pwait || number == EPOLL_WAIT {
-        milliseconds(3)
-    } else {
-        Some([libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_connect].contains(&number))
+impl Call {
+    fn parse(text: &str) -> Option<Call> {
+        let mut fields = text.split_ascii_whitespace();
+        let number = fields.next()?.parse().ok()?;
+        let hex = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
+        Some(Call { number, arguments: fields.filter_map(hex).collect() })
     }
+
+    fn is(&self, numbers: &[libc::c_long]) -> bool {
+        numbers.contains(&self.number)
+    }
+
+    fn argument(&self, at: usize) -> Option<u64> {
+        self.arguments.get(at).copied()
+    }
+
+    /// The files that it waits to read from: in read(2), poll(2), select(2), `epoll_wait(2)` and their
+    /// like. `None` for any other call.
+    fn files(&self, pid: i32) -> Option<Vec<u64>> {
+        let first = self.argument(0)?;
+        if self.is(&[libc::SYS_read, libc::SYS_readv]) {
+            return Some(vec![first]);
+        }
+        if self.is(&[libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2, EPOLL_WAIT]) {
+            let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{first}")).ok()?;
+            let files = info.lines().filter_map(|line| line.strip_prefix("tfd:"));
+            return Some(
+                files.filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok()).collect(),
+            );
+        }
+        if self.is(&[libc::SYS_ppoll, POLL]) {
+            // struct pollfd: int fd; short events; short revents.
+            let count = usize::try_from(self.argument(1)?).ok()?.min(1024);
+            let mut files = vec![0; count * 8];
+            memory(pid)?.read_exact_at(&mut files, first).ok()?;
+            let file = |file: &[u8]| {
+                let number = i32::from_ne_bytes([file[0], file[1], file[2], file[3]]);
+                let events = i16::from_ne_bytes([file[4], file[5]]);
+                u64::try_from(number).ok().filter(|_| events & libc::POLLIN != 0)
+            };
+            return Some(files.chunks_exact(8).filter_map(file).collect());
+        }
+        if self.is(&[libc::SYS_pselect6, SELECT]) {
+            // fd_set: an array of longs, one bit a file.
+            let count = first.min(1024);
+            let place = self.argument(1)?;
+            if place == 0 {
+                return Some(Vec::new());
+            }
+            let mut set = [0; 128];
+            let length = usize::try_from(count.div_ceil(64) * 8).ok()?;
+            memory(pid)?.read_exact_at(&mut set[..length], place).ok()?;
+            let is_set = |file: &u64| {
+                let (byte, bit) = (usize::try_from(file / 8).unwrap_or(0), file % 8);
+                set[byte] >> bit & 1 == 1
+            };
+            return Some((0..count).filter(is_set).collect());
+        }
+        None
+    }
+
+    /// After how long it ends by itself. `None` where it does not, and for a thread that waits for another
+    /// one: those that serve a language's own ends wake all the time.
+    fn timeout(&self, pid: i32) -> Option<Duration> {
+        // A C int of milliseconds, negative for no end.
+        let milliseconds = |at: usize| {
+            let time = u32::try_from(self.argument(at)? & 0xffff_ffff).ok()?.cast_signed();
+            u64::try_from(time).ok().map(Duration::from_millis)
+        };
+        // A pointer to a time, null for no end.
+        let time = |at: usize, unit: u64| {
+            let place = self.argument(at).filter(|&place| place != 0)?;
+            let mut field = [0; 16];
+            memory(pid)?.read_exact_at(&mut field, place).ok()?;
+            let part = |at: usize| {
+                let mut bytes = [0; 8];
+                bytes.copy_from_slice(&field[at..at + 8]);
+                u64::from_ne_bytes(bytes)
+            };
+            Some(Duration::from_secs(part(0)) + Duration::from_nanos(part(8).saturating_mul(unit)))
+        };
+        match self.number {
+            libc::SYS_ppoll | libc::SYS_rt_sigtimedwait => time(2, 1),
+            libc::SYS_epoll_pwait2 => time(3, 1),
+            libc::SYS_pselect6 => time(4, 1),
+            libc::SYS_nanosleep => time(0, 1),
+            libc::SYS_clock_nanosleep => {
+                let until = time(2, 1)?;
+                // TIMER_ABSTIME
+                if self.argument(1)? & 1 == 0 {
+                    return Some(until);
+                }
+                let clock = i32::try_from(self.argument(0)?).ok()?;
+                let now = nix::time::clock_gettime(nix::time::ClockId::from_raw(clock)).ok()?;
+                Some(until.saturating_sub(Duration::from(now)))
+            }
+            // It ends when the other side answers, or when TCP gives up.
+            libc::SYS_connect => Some(LONGEST_SLEEP),
+            number if number == SELECT => time(4, 1000),
+            number if number == POLL => milliseconds(2),
+            number if number == libc::SYS_epoll_pwait || number == EPOLL_WAIT => milliseconds(3),
+            _ => None,
+        }
+    }
+}
+
+fn memory(pid: i32) -> Option<File> {
+    File::open(format!("/proc/{pid}/mem")).ok()
 }
 
 // Calls that newer architectures do without.
@@ -230,6 +319,11 @@ const SELECT: libc::c_long = libc::SYS_pselect6;
 #[cfg(not(target_arch = "x86_64"))]
 const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_pwait;
 
+fn is_socket(pid: i32, file: u64) -> bool {
+    fs::read_link(format!("/proc/{pid}/fd/{file}"))
+        .is_ok_and(|path| path.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+}
+
 fn is_terminal(pid: i32, file: u64) -> bool {
     fs::read_link(format!("/proc/{pid}/fd/{file}"))
         .is_ok_and(|path| path.starts_with("/dev/pts") || path.as_os_str() == "/dev/tty")
@@ -241,6 +335,8 @@ struct Stat {
     ended: bool,
     /// It is on its way into another program: that has no environment yet, and the old one's is gone.
     between_programs: bool,
+    /// Page faults of its threads.
+    faults: u64,
 }
 
 /// `PF_KTHREAD` of linux/sched.h: a thread of the kernel has no environment either, and never will.
@@ -254,10 +350,12 @@ fn stat(pid: i32) -> Option<Stat> {
     let mut fields = text.split_ascii_whitespace();
     let state = fields.next()?;
     let flags: u64 = fields.nth(5)?.parse().ok()?;
-    let environment_end: u64 = fields.nth(41)?.parse().ok()?;
+    let minor: u64 = fields.next()?.parse().ok()?;
+    let major: u64 = fields.nth(1)?.parse().ok()?;
+    let environment_end: u64 = fields.nth(38)?.parse().ok()?;
     let ended = matches!(state, "Z" | "X" | "x");
     let between_programs = environment_end == 0 && !ended && flags & KERNEL_THREAD == 0;
-    Some(Stat { sleeps: state == "S", ended, between_programs })
+    Some(Stat { sleeps: state == "S", ended, between_programs, faults: minor + major })
 }
 
 /// The number of the process (or thread) that was made last.
@@ -384,14 +482,28 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_ends_by_itself_is_told_from_one_that_does_not() {
-        let call = |number: libc::c_long, arguments: &str| naps(&format!("{number} {arguments} 0x7ff 0x7ff"));
-        assert_eq!(call(libc::SYS_ppoll, "0x1 0x1 0x0 0x0 0x0 0x0"), Some(false));
-        assert_eq!(call(libc::SYS_ppoll, "0x1 0x1 0x7fff 0x0 0x0 0x0"), Some(true));
-        assert_eq!(call(libc::SYS_epoll_pwait, "0x3 0x1 0x10 0xffffffff 0x0 0x8"), Some(false));
-        assert_eq!(call(libc::SYS_epoll_pwait, "0x3 0x1 0x10 0x64 0x0 0x8"), Some(true));
-        assert_eq!(call(libc::SYS_clock_nanosleep, "0x0 0x0 0x7ff 0x0 0x0 0x0"), Some(true));
-        assert_eq!(call(libc::SYS_read, "0x0 0x1 0x10 0x0 0x0 0x8"), Some(false));
-        assert_eq!(naps("running"), None);
+    fn the_timeout_of_a_system_call_is_read() {
+        let own = std::process::id().cast_signed();
+        let call = |number: libc::c_long, arguments: &str| {
+            Call::parse(&format!("{number} {arguments} 0x7ff 0x7ff")).expect("a call").timeout(own)
+        };
+        assert_eq!(call(libc::SYS_ppoll, "0x1 0x1 0x0 0x0 0x0 0x0"), None);
+        assert_eq!(call(libc::SYS_epoll_pwait, "0x3 0x1 0x10 0xffffffff 0x0 0x8"), None);
+        let milliseconds = |time| Some(Duration::from_millis(time));
+        assert_eq!(call(libc::SYS_epoll_pwait, "0x3 0x1 0x10 0x64 0x0 0x8"), milliseconds(100));
+        let time: [u64; 2] = [1, 500_000_000];
+        let place = time.as_ptr().addr();
+        assert_eq!(call(libc::SYS_ppoll, &format!("0x1 0x1 {place:#x} 0x0 0x0 0x0")), milliseconds(1500));
+        assert_eq!(
+            call(libc::SYS_clock_nanosleep, &format!("0x1 0x0 {place:#x} 0x0 0x0 0x0")),
+            milliseconds(1500)
+        );
+        // An absolute time that is over already (TIMER_ABSTIME).
+        assert_eq!(
+            call(libc::SYS_clock_nanosleep, &format!("0x1 0x1 {place:#x} 0x0 0x0 0x0")),
+            milliseconds(0)
+        );
+        assert_eq!(call(libc::SYS_read, "0x0 0x1 0x10 0x0 0x0 0x8"), None);
+        assert!(Call::parse("running").is_none());
     }
 }

@@ -23,14 +23,14 @@ fn a_profile_that_is_wrong_is_named_with_its_line() {
     let path = dir.path();
     Checked::with(&[path]).complains(&format!(
         "error: {path}/echolog.toml, line 3: unknown field `prot`, expected one of `build`, `server`, `client`, \
-         `server-answers`, `client-answers`, `port`\n"
+         `server-answers`, `client-answers`, `port`, `quit`\n"
     ));
 }
 
 #[apply(test)]
 fn an_unknown_requirement_a_bad_shard_and_half_a_pair_are_usage_errors() {
     for (args, says) in [
-        (&["--only", "R14"][..], "no such requirement: R14"),
+        (&["--only", "R17"][..], "no such requirement: R17"),
         (&["--shard", "3/2"], "a part and how many there are is needed"),
         (&["--server", "x {port}"], "--client"),
         (&["--jobs", "0"], "a number from 1 to 1024 is needed"),
@@ -54,7 +54,7 @@ fn points_that_are_wrong_are_named() {
     for (text, says) in [
         ("S1 = -1\n", "S1 needs a number of points, 0 or more"),
         ("S1 = \"many\"\n", "S1 needs a number of points, 0 or more"),
-        ("Q1 = 1\n", "no such requirement: Q1 (there are S1 to S5, C1 to C5, R1 to R13)"),
+        ("Q1 = 1\n", "no such requirement: Q1 (there are S1 to S5, C1 to C5, R1 to R16)"),
         ("S1 = 1\nS2 = two\n", "line 2: invalid boolean, expected `true`"),
     ] {
         let dir = Dir::with(&[("points.toml", text)]);

@@ -110,7 +110,7 @@ const PROFILE: &str = "server = \"python3 server.py {port}\"\nclient = \"python3
 
 #[apply(test)]
 fn echolog_itself_passes() {
-    Checked::with(&[]).ends_with(0).says("23 of 23 pass; framing seen: newline");
+    Checked::with(&[]).ends_with(0).says("26 of 26 pass; framing seen: newline");
 }
 
 #[apply(test)]
@@ -141,7 +141,7 @@ fn a_fixed_port_is_used_again_and_again_though_the_server_cannot_share_it() {
     let dir =
         Dir::with(&[("server.py", &server), ("client.py", &sound("client.py")), ("echolog.toml", &profile)]);
     let checked = Checked::with(&[dir.path()]);
-    checked.ends_with(1).says("22 of 23 pass, 1 fail").says("R12 fail");
+    checked.ends_with(1).says("24 of 26 pass, 2 fail").says("S1 fail").says("R12 fail");
 }
 
 #[apply(test)]
@@ -169,7 +169,7 @@ fn the_command_that_a_finding_names_repeats_it() {
 fn a_row_asked_for_alone_brings_what_it_depends_on_and_does_not_tell_it() {
     common::needs(&["python3"]);
     let checked = Checked::with(&[&corpus("one-read-is-one-message"), "--only", "R6"]);
-    checked.ends_with(1).says("R6 not run").says("it needs R2").says("0 of 1 pass, 1 not run");
+    checked.ends_with(1).says("R6 not run").says("R2 is not met").says("0 of 1 pass, 1 not run");
     assert!(!checked.out.contains("R2  "), "{checked}");
 }
 
@@ -219,7 +219,7 @@ fn limits_hold_what_is_run() {
     Checked::with(&[dir.path(), "--only", "S1", "--memory", "200"])
         .ends_with(1)
         .says("S1 crashed")
-        .says("did not catch its error: MemoryError");
+        .says("did not catch an error: MemoryError");
     Checked::with(&[dir.path(), "--only", "S1"]).ends_with(0);
     // Nothing of the caller's is open in it but its terminal.
     let nosy = format!("import os\nprint(sorted(os.listdir('/proc/self/fd')))\n{}", sound("server.py"));
@@ -229,5 +229,5 @@ fn limits_hold_what_is_run() {
     // The fourth is the listing's own.
     Checked::with(&[dir.path(), "--only", "S2"])
         .ends_with(1)
-        .says("shown: ['0', '1', '2', '3'] | Server runs");
+        .says("it printed: ['0', '1', '2', '3'] | Server runs");
 }

@@ -55,6 +55,11 @@ impl Program {
         look(&lock(&self.shared.state).transcript)
     }
 
+    /// When its process ended, from the start of the session.
+    pub fn ended_at(&self) -> Option<std::time::Duration> {
+        lock(&self.shared.state).exited.map(|(_, at)| at)
+    }
+
     /// How it ended, if it has: by itself, or by showing too much.
     pub fn ending(&self) -> Option<Ending> {
         let state = lock(&self.shared.state);

@@ -1,0 +1,488 @@
+//! S1 to S5 and C1 to C5: what the assignment asks for, judged from the baseline.
+//!
+//! What always holds: these are functions over a record. Who is at fault is decided from both ends and from
+//! the bytes between them: the server is not blamed for what the client did not send.
+
+use std::net::IpAddr;
+
+use super::baseline::{Baseline, Blame, Connect, Exchange, Quit, contains, words_of};
+use super::evidence::{EXCERPT, Ruling, fail, not_run, pass, printed, quoted, ruling};
+use super::facts::{self, Words};
+use super::requirement::Id;
+use super::session::Waited;
+use crate::results::{Outcome, Role};
+
+/// S1
+pub fn s1(baseline: &Baseline) -> Ruling {
+    let start = &baseline.start;
+    let shows = start.server.shows();
+    match start.listens {
+        Some(port) if !start.takes_port => {
+            fail(format!("the command has no place for a port; the server listens on {port}"))
+                .advise("Let the server take its port from the command line or ask for it; then write {port} there.")
+        }
+        Some(_) if start.other.is_some_and(|(given, listens)| listens.is_some_and(|port| port != given)) => {
+            let (given, listens) = start.other.unwrap_or_default();
+            fail(format!("it was given port {given} and listens on {}", listens.unwrap_or_default()))
+        }
+        Some(port) if port == start.given => pass(format!("it listens on {port}")),
+        Some(port) => fail(format!("it was given port {} and listens on {port}; {shows}", start.given)).advise(format!(
+            "Use the port from the command line or the keyboard. To have the rest judged at the port that is built \
+             in, write port = {port} into echolog.toml."
+        )),
+        None => start.server.never(start.waited, &format!("listens on port {}", start.given)),
+    }
+}
+
+/// S2
+pub fn s2(baseline: &Baseline) -> Ruling {
+    let server = &baseline.start.server;
+    if let Some(ruling) = server.trouble() {
+        return ruling;
+    }
+    if server.ending.is_some() {
+        return fail(format!("it ended before a client came; {}", server.shows()));
+    }
+    let port = baseline.start.listens.unwrap_or(baseline.start.given);
+    banner(&server.screen, &baseline.addresses, port)
+}
+
+fn banner(screen: &[u8], own: &[IpAddr], port: u16) -> Ruling {
+    let shown = printed(screen);
+    let addresses = facts::addresses(screen);
+    // Every loopback address is this machine's, whether an interface has it or not. The unspecified address
+    // is nobody's: no client could be told to connect to it.
+    let is_ours =
+        |address: &IpAddr| !address.is_unspecified() && (address.is_loopback() || own.contains(address));
+    if !addresses.iter().any(is_ours) {
+        return match addresses.first() {
+            Some(address) if address.is_unspecified() => {
+                fail(format!("{address} is not an address that a client can connect to; {shown}"))
+            }
+            Some(address) => fail(format!("{address} is not an address of this computer; {shown}")),
+            None => fail(format!("the screen shows no IP address before a client comes; {shown}")),
+        };
+    }
+    if !facts::numbers(screen).contains(&u64::from(port)) {
+        return fail(format!("the server listens on port {port} and does not show it; {shown}"));
+    }
+    pass(shown)
+}
+
+/// S3
+pub fn s3(baseline: &Baseline) -> Ruling {
+    let Some(connect) = &baseline.connect else { return not_played(baseline) };
+    let banner = baseline.start.server.screen.len();
+    // The server's own address, in its banner, is not the client's.
+    let screen = baseline.server.since(banner);
+    let client = connect.source;
+    if facts::addresses(screen).contains(&client) {
+        return pass(format!("it shows {client}"));
+    }
+    let shown = facts::tail(screen, EXCERPT);
+    baseline.server.trouble().unwrap_or_else(|| {
+        let shown = if shown.is_empty() { "nothing".to_string() } else { shown };
+        fail(format!("the client came from {client}; after that the server printed: {shown}"))
+    })
+}
+
+/// S4
+pub fn s4(baseline: &Baseline) -> Ruling {
+    if baseline.flooded == Some(Role::Server) {
+        return baseline.server.flooded();
+    }
+    let sent: Vec<&Exchange> =
+        baseline.exchanges.iter().filter(|exchange| !exchange.wire.is_empty()).collect();
+    let messages = baseline.sent();
+    if let Err(missing) = Words::of(&baseline.server.screen).find_all(&words_of(&messages)) {
+        let exchange = sent[missing];
+        return baseline.server.trouble().unwrap_or_else(|| {
+            fail(format!(
+                "\"{}\" was sent as {} and is not on the server's screen; {}",
+                exchange.typed,
+                quoted(&exchange.wire),
+                baseline.server.shows()
+            ))
+        });
+    }
+    if let Some(late) = sent.iter().find(|exchange| !exchange.shown) {
+        return fail(format!(
+            "\"{}\" was not printed before the next message was typed, only later; until then the screen ended: {}",
+            late.typed, late.server_screen
+        ));
+    }
+    pass(format!("it printed: \"{}\"", messages.join("\", \"")))
+}
+
+/// S5
+pub fn s5(baseline: &Baseline) -> Ruling {
+    let Some(quit) = &baseline.quit else { return not_played(baseline) };
+    let server = &baseline.server;
+    let log = match baseline.log() {
+        Err((Blame::Server | Blame::Unknown, why)) => Some(why),
+        _ => None,
+    };
+    let status = match server.status(quit.waited) {
+        Ok(status) => status,
+        Err(mut ruling) => {
+            if let Some(why) = log.filter(|_| ruling.outcome == Outcome::Hung) {
+                ruling.happened = format!("{}; and {why}", ruling.happened);
+            }
+            if ruling.outcome == Outcome::Hung {
+                ruling.advice = Some(quit_word_advice(baseline, "End the server when the client has quit."));
+            }
+            return ruling;
+        }
+    };
+    let says_something = !Words::of(&quit.server).is_empty();
+    if status != 0 {
+        return fail(format!("the server ended with status {status}; {}", server.shows()));
+    }
+    if !says_something {
+        return fail(format!("the server printed nothing when the client quit; {}", server.shows()));
+    }
+    if let Some(why) = log {
+        return fail(why);
+    }
+    if let Some(how) = joined(quit.log.as_slice(), &baseline.sent()) {
+        return fail(format!(
+            "the messages of the log were sent with nothing but {how} between them, which a message may hold too: {}",
+            quoted(&quit.log)
+        ));
+    }
+    if let Some(ruling) = taken_for_quit(baseline) {
+        return ruling;
+    }
+    pass(format!("{}; status 0", printed(&quit.server)))
+}
+
+/// What stands between the messages of a log where that is nothing but commas and blanks.
+fn joined(log: &[u8], messages: &[String]) -> Option<&'static str> {
+    let mut from = 0;
+    let mut gaps = Vec::new();
+    for message in messages {
+        let at = from + memchr::memmem::find(&log[from..], message.as_bytes())?;
+        gaps.push(&log[from..at]);
+        from = at + message.len();
+    }
+    let gaps = gaps.get(1..)?;
+    let only =
+        |signs: &[u8]| !gaps.is_empty() && gaps.iter().all(|gap| gap.iter().all(|byte| signs.contains(byte)));
+    if only(b"") {
+        None
+    } else if only(b" ") {
+        Some("a blank")
+    } else if only(b", ") {
+        Some("a comma")
+    } else if only(b"; ") {
+        Some("a semicolon")
+    } else {
+        None
+    }
+}
+
+/// The server took a message for a quit, though the client sent it as it was typed.
+fn taken_for_quit(baseline: &Baseline) -> Option<Ruling> {
+    let look_alike = baseline.look_alikes.as_ref()?.tried.last()?;
+    let as_typed = contains(&look_alike.wire, look_alike.typed.as_bytes());
+    let is_quit = baseline.quit.as_ref().is_some_and(|quit| quit.wire == look_alike.wire);
+    let by_client = if baseline.is_readable() { !as_typed } else { is_quit || look_alike.wire.is_empty() };
+    let closed = look_alike.closed || (!look_alike.shown && baseline.prints_at_once());
+    (closed && !by_client).then(|| {
+        fail(format!(
+            "the server took the message \"{}\" for a quit; {}",
+            look_alike.typed,
+            look_alike.server.shows()
+        ))
+        .advise("Compare the whole message with the quit word, not its beginning.")
+    })
+}
+
+/// C1
+pub fn c1(baseline: &Baseline) -> Ruling {
+    let Some(connect) = &baseline.connect else { return not_played(baseline) };
+    let missing: Vec<&str> = ["address", "port"]
+        .into_iter()
+        .zip(connect.takes)
+        .filter(|(_, takes)| !takes)
+        .map(|(name, _)| name)
+        .collect();
+    if !connect.connected {
+        let ruling = connect.client.never(connect.waited, &format!("connects to {}", connect.given));
+        return if missing.is_empty() { ruling } else { ruling.advise(BUILT_IN) };
+    }
+    if missing.is_empty() {
+        return pass(format!("it connected to {}", connect.given));
+    }
+    fail(format!(
+        "the command has no place for the {}; the client connects to what is built in",
+        missing.join(" and the ")
+    ))
+    .advise(BUILT_IN)
+}
+
+const BUILT_IN: &str = "Let the client take the address and the port from the command line or ask for them. To have \
+                        the rest judged at a port that is built in, write it into echolog.toml: port = 12345.";
+
+/// C2
+pub fn c2(baseline: &Baseline) -> Ruling {
+    let Some(connect) = &baseline.connect else { return not_played(baseline) };
+    if let Some(ruling) = connect.client.trouble() {
+        return ruling;
+    }
+    let shown = printed(&connect.client.screen);
+    let statement = Greeting::of(baseline, connect);
+    if statement.says_connected {
+        pass(shown)
+    } else {
+        fail(format!("it printed no statement of its own after it had connected; {shown}"))
+    }
+}
+
+/// What the client printed before the first message, taken apart.
+struct Greeting {
+    /// How many pieces at its end are the prompt.
+    prompt: usize,
+    /// How many pieces stand before it that are not printed without a server too.
+    statement: usize,
+    /// Whether these say something.
+    says_connected: bool,
+}
+
+impl Greeting {
+    fn of(baseline: &Baseline, connect: &Connect) -> Greeting {
+        let own = facts::without_lines_of(&connect.greeting, &connect.from_server);
+        let first = facts::pieces(&own, "");
+        let replies: Vec<Vec<String>> = baseline.exchanges.iter().map(reply).collect();
+        let prompt =
+            replies.iter().map(|reply| facts::common_end(&first, reply)).min().unwrap_or_else(|| {
+                // Where nothing was typed, the last line is the prompt.
+                let end = own.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+                facts::pieces(&own[end..], "").len()
+            });
+        let prompt = prompt.min(first.len());
+        // What is printed in either case does not say that the client is connected.
+        let anyway = facts::pieces(&baseline.alone.0.screen, "");
+        let before = first.iter().zip(&anyway).take_while(|(one, other)| one == other).count();
+        let statement = &first[before.min(first.len() - prompt)..first.len() - prompt];
+        let connected =
+            |pieces: &[String]| pieces.iter().any(|piece| piece.to_lowercase().contains("connect"));
+        Greeting {
+            prompt,
+            statement: statement.len(),
+            says_connected: says(statement) || (connected(&first) && !connected(&anyway)),
+        }
+    }
+}
+
+/// The pieces of what the client printed after a message, without what the server said.
+fn reply(exchange: &Exchange) -> Vec<String> {
+    facts::pieces(&facts::without_lines_of(&exchange.reply, &exchange.from_server), &exchange.typed)
+}
+
+/// Whether there is a word, or the message itself, among `pieces`.
+fn says(pieces: &[String]) -> bool {
+    pieces.iter().any(|piece| piece.contains('@') || piece.chars().any(char::is_alphabetic))
+}
+
+/// C3
+pub fn c3(baseline: &Baseline) -> Ruling {
+    let Some(connect) = &baseline.connect else { return not_played(baseline) };
+    if let Some(split) = &baseline.split {
+        return fail(format!(
+            "\"{}\" was typed, and its words were sent as messages of their own: {}",
+            split.typed,
+            quoted(&split.wire)
+        ))
+        .advise(
+            "Read the whole line, not one word: getline() instead of >>, fgets() instead of scanf(\"%s\").",
+        );
+    }
+    if baseline.flooded == Some(Role::Client) {
+        return ruling(
+            Outcome::Flooded,
+            format!(
+                "one message was typed, and the client sends or prints without end; {}",
+                baseline.client.shows()
+            ),
+        );
+    }
+    if let Some(unsent) = baseline.exchanges.iter().find(|exchange| exchange.wire.is_empty()) {
+        return baseline.client.trouble().unwrap_or_else(|| {
+            let reply = printed(&unsent.reply);
+            if unsent.is_elsewhere {
+                return fail(format!(
+                    "\"{}\" was sent on another connection than the first; {reply}",
+                    unsent.typed
+                ))
+                .advise("Connect once, and send all messages on that connection.");
+            }
+            fail(format!(
+                "\"{}\" was typed and nothing was sent on the connection; after that {reply}",
+                unsent.typed
+            ))
+        });
+    }
+    if let Some(changed) = baseline.exchanges.iter().find(|exchange| is_changed(baseline, exchange)) {
+        return fail(format!("\"{}\" was typed, and {} was sent", changed.typed, quoted(&changed.wire)));
+    }
+    if let Some(ruling) = baseline.client.trouble().filter(|_| baseline.quit.is_none()) {
+        return ruling;
+    }
+    let greeting = Greeting::of(baseline, connect);
+    let replies: Vec<Vec<String>> = baseline.exchanges.iter().map(reply).collect();
+    let shown =
+        baseline.exchanges.first().map(|exchange| facts::tail(&exchange.reply, EXCERPT)).unwrap_or_default();
+    // Some ask once for all messages.
+    if greeting.prompt == 0 && greeting.statement <= 2 {
+        return fail(format!("it does not ask for a message; {}", printed(&connect.client.screen)));
+    }
+    let is_said = |reply: &Vec<String>| says(&reply[..reply.len() - greeting.prompt.min(reply.len())]);
+    if replies.iter().all(is_said) {
+        pass(format!("after a message: {shown}"))
+    } else {
+        fail(format!("a message was sent, and the client does not say so; after it: {shown}"))
+    }
+}
+
+/// Whether some messages are sent as they were typed, and this one is not.
+fn is_changed(baseline: &Baseline, exchange: &Exchange) -> bool {
+    let as_typed = |exchange: &Exchange| contains(&exchange.wire, exchange.typed.as_bytes());
+    !as_typed(exchange) && baseline.exchanges.iter().any(as_typed)
+}
+
+/// C4
+pub fn c4(baseline: &Baseline) -> Ruling {
+    let word = &baseline.quit_word;
+    let client = &baseline.client;
+    let Some(quit) = &baseline.quit else { return not_played(baseline) };
+    if quit.waited == Waited::Flooded(Role::Client) {
+        return client.flooded();
+    }
+    if quit.wire.is_empty() {
+        return client.trouble().unwrap_or_else(|| {
+            fail(format!("\"{word}\" was typed and nothing was sent; {}", client.shows()))
+        });
+    }
+    if !baseline.quits() {
+        return fail(format!(
+            "\"{word}\" was typed, {} was sent, and the server goes on",
+            quoted(&quit.wire)
+        ))
+        .advise(quit_word_advice(baseline, "Tell the server that the client quits, and leave the loop."));
+    }
+    if asks_again(baseline, quit) {
+        return fail(format!("after \"{word}\" the client asks for another message; {}", client.shows()))
+            .advise(quit_word_advice(baseline, "Leave the loop when the user has typed the quit word."));
+    }
+    if let Some(ruling) = careless_client(baseline) {
+        return ruling;
+    }
+    pass(format!("it sent {}", quoted(&quit.wire)))
+}
+
+/// Whether the client waits for its keyboard behind the prompt that it shows for each message.
+fn asks_again(baseline: &Baseline, quit: &Quit) -> bool {
+    let prompt = baseline.connect.as_ref().map_or(0, |connect| Greeting::of(baseline, connect).prompt);
+    let last = facts::pieces(&quit.client, "");
+    let replies = baseline.exchanges.iter().map(reply);
+    quit.waits_for_keyboard
+        && prompt > 0
+        && replies.map(|reply| facts::common_end(&last, &reply)).min().unwrap_or(0) >= prompt
+}
+
+/// The client took a message for a quit, or changed it.
+fn careless_client(baseline: &Baseline) -> Option<Ruling> {
+    let look_alikes = &baseline.look_alikes.as_ref()?.tried;
+    let last = look_alikes.last()?;
+    let before = look_alikes.len().checked_sub(2).map_or("", |at| &look_alikes[at].typed);
+    let advice = "Compare the whole line with the quit word, not its beginning.";
+    if last.wire.is_empty() {
+        return Some(
+            fail(format!("after \"{before}\" it sends nothing more; {}", last.client.shows())).advise(advice),
+        );
+    }
+    let as_typed = contains(&last.wire, last.typed.as_bytes());
+    let is_quit = baseline.quit.as_ref().is_some_and(|quit| quit.wire == last.wire);
+    ((baseline.is_readable() && !as_typed) || (!baseline.is_readable() && is_quit)).then(|| {
+        fail(format!("\"{}\" was typed, and {} was sent", last.typed, quoted(&last.wire))).advise(advice)
+    })
+}
+
+/// Words that programs use for quitting.
+const QUIT_WORDS: [&str; 10] =
+    ["exit", "bye", "end", "stop", "done", "close", "disconnect", "logout", "goodbye", "q"];
+
+/// `advice`, with the word that the pair itself names for quitting where it names another.
+fn quit_word_advice(baseline: &Baseline, advice: &str) -> String {
+    let screens = [&baseline.client.screen, &baseline.server.screen];
+    let shown: Vec<Words> = screens.iter().map(|screen| Words::of(screen)).collect();
+    let named = QUIT_WORDS.into_iter().filter(|word| *word != baseline.quit_word).find(|word| {
+        let word = Words::of(word.as_bytes());
+        shown.iter().any(|shown| shown.find(&word, 0).is_some())
+    });
+    match named {
+        Some(word) => format!(
+            "{advice} The screens name the word \"{word}\": if that is the word for quitting here, write quit = \
+             \"{word}\" into echolog.toml."
+        ),
+        None => format!("{advice} If another word quits here, write it into echolog.toml: quit = \"…\"."),
+    }
+}
+
+/// C5
+pub fn c5(baseline: &Baseline) -> Ruling {
+    let Some(quit) = &baseline.quit else { return not_played(baseline) };
+    let client = &baseline.client;
+    let log = baseline.log();
+    if let (None, Err((Blame::Server, _))) = (client.trouble(), &log) {
+        return not_run(Id::S5);
+    }
+    let status = match client.status(quit.waited) {
+        Ok(status) => status,
+        Err(mut ruling) => {
+            if let (Outcome::Hung, Err((_, why))) = (ruling.outcome, &log) {
+                ruling.happened = format!("{}; and {why}", ruling.happened);
+            }
+            return ruling;
+        }
+    };
+    if let Err((_, why)) = log {
+        return fail(why);
+    }
+    if status != 0 {
+        return fail(format!("the client ended with status {status}; {}", client.shows()));
+    }
+    own_copy(baseline).unwrap_or_else(|| pass(format!("the whole log is shown: {}", printed(&quit.client))))
+}
+
+fn own_copy(baseline: &Baseline) -> Option<Ruling> {
+    if !baseline.shows_own_copy() {
+        return None;
+    }
+    let happened = match &baseline.altered {
+        Some(altered) if !contains(&altered.client, altered.became.as_bytes()) => format!(
+            "the log reached the client with \"{}\" in the place of \"{}\", and the client showed \"{}\"; {}",
+            altered.became,
+            altered.was,
+            altered.was,
+            printed(&altered.client)
+        ),
+        _ => {
+            let screen = baseline.withheld.as_deref().unwrap_or_default();
+            format!("it shows a log though the connection ended without one; {}", printed(screen))
+        }
+    };
+    Some(fail(happened).advise("Print what the server sends, not a list that the client has kept."))
+}
+
+/// The first session ended before this could be judged.
+fn not_played(baseline: &Baseline) -> Ruling {
+    let cause = match (baseline.start.listens, baseline.connects(), baseline.flooded) {
+        (None, ..) => Id::S1,
+        (_, false, _) => Id::C1,
+        (.., Some(Role::Server)) => Id::S4,
+        _ => Id::C3,
+    };
+    not_run(cause)
+}

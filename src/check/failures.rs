@@ -1,0 +1,291 @@
+//! R7 to R13 and R16: what programs do when something goes wrong.
+//!
+//! What always holds: each function plays a session of its own and returns its ruling; none of them builds
+//! on what another one has found.
+
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::{Context as _, Result};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::baseline::{Baseline, opened, send_all, words_of};
+use super::evidence::{Ruling, Seen, fail, pass, printed, ruling};
+use super::facts::Words;
+use super::requirement::Id;
+use super::session::{Keyboard, Session, Waited};
+use super::setup::Setup;
+use crate::proxy::{End, Mode};
+use crate::results::{Outcome, Role};
+use crate::run::command::{Placeholder, Template};
+use crate::run::outcome::Ending;
+
+/// How many messages are typed at a client whose server is gone: the first may still go out.
+const AFTER_THE_END: usize = 3;
+
+/// R7
+pub fn client_closed(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    client_gone(setup, known, End::Fin)
+}
+
+/// R8
+pub fn client_reset(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    client_gone(setup, known, End::Rst)
+}
+
+fn client_gone(setup: &Setup, known: &Baseline, by: End) -> Result<Ruling> {
+    let messages: Vec<String> = (0..2).map(|number| known.message("client gone", number, 2)).collect();
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
+    send_all(&mut session, known, &messages)?;
+    let mark = session.server().shown();
+    // The client is no longer part of it, and what it does then is not looked at.
+    session.leave_client_out();
+    session.proxy.cut_server(by);
+    let waited = session.ends(Role::Server)?;
+    let server = Seen::of(session.server());
+    let said = server.since(mark).to_vec();
+    let ruling = match (server.trouble(), &server.ending, waited) {
+        (Some(ruling), ..) => ruling,
+        (None, Some(Ending::Exited(status)), _) => {
+            pass(format!("the server ended with status {status}; {}", printed(&said)))
+        }
+        (None, _, Waited::Flooded(_)) => server.flooded(),
+        (None, _, Waited::Busy(_)) => ruling(
+            Outcome::Hung,
+            format!("the server neither ends nor waits, and keeps a processor busy; {}", server.shows()),
+        ),
+        (None, ..) if !Words::of(&said).is_empty() => pass(format!("the server says so: {}", printed(&said))),
+        (None, ..) => {
+            ruling(Outcome::Hung, format!("the server neither ends nor prints anything; {}", server.shows()))
+        }
+    };
+    Ok(finish(session, ruling))
+}
+
+/// R9
+pub fn server_gone(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let messages: Vec<String> =
+        (0..=AFTER_THE_END).map(|number| known.message("server gone", number, 2)).collect();
+    let Some(mut session) = opened_or_alone(setup)? else { return Ok(not_again()) };
+    if known.lacks(&[super::requirement::Need::Serves]).is_none() {
+        send_all(&mut session, known, &messages[..1])?;
+    }
+    let mark = session.client().shown();
+    session.proxy.cut_client(End::Fin);
+    let mut waited = session.settle()?;
+    let typed = messages[1..].iter().chain([&known.quit_word]);
+    for text in typed {
+        if session.client().has_ended() {
+            break;
+        }
+        session.client().type_line(text);
+        waited = session.settle()?;
+    }
+    if !matches!(waited, Waited::Flooded(_)) {
+        waited = session.ends(Role::Client)?;
+    }
+    let client = Seen::of(session.client());
+    let said = client.since(mark).to_vec();
+    let facts_typed = words_of(&messages);
+    let usual = known.client_words();
+    let words = Words::of(&said);
+    let says_so = words.own_words(&facts_typed).into_iter().any(|word| !usual.contains(word));
+    let ruling = match client.status(waited) {
+        Err(ruling) => ruling,
+        Ok(status) if says_so => pass(format!("the client ended with status {status}; {}", printed(&said))),
+        Ok(status) => fail(format!(
+            "the client ended with status {status} and does not say that the server is gone; {}",
+            printed(&said)
+        )),
+    };
+    Ok(finish(session, ruling))
+}
+
+/// R10
+pub fn port_in_use(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let mut session = Session::open(setup)?;
+    let port = session.port();
+    // A machine without IPv6 has no server on it either.
+    let _taken = (
+        listen((Ipv4Addr::UNSPECIFIED, port).into()).context("cannot take the port")?,
+        listen((Ipv6Addr::UNSPECIFIED, port).into()).ok(),
+    );
+    session.start_server()?;
+    let mut waited = session.ends(Role::Server)?;
+    let mut others = session.server().ports()?;
+    others.retain(|other| *other != port);
+    if !session.server().has_ended() && others.is_empty() && waited == Waited::Quiet {
+        // It may ask for another port; there is none.
+        session.server().end_input();
+        waited = session.ends(Role::Server)?;
+    }
+    let server = Seen::of(session.server());
+    let ruling = match (&server.ending, others.first()) {
+        (None, Some(other)) => fail(format!(
+            "port {port} is in use, and the server listens on {other} instead; {}",
+            server.shows()
+        )),
+        _ => server.error(waited, &known.server_words(), true),
+    };
+    Ok(finish(session, ruling))
+}
+
+/// R11
+pub fn no_server(known: &Baseline) -> Ruling {
+    let (client, waited) = &known.alone;
+    let ruling = client.error(*waited, &known.client_words(), true);
+    // Words of a client that does not come to connecting are not about that. Where there is no server for
+    // it to connect to, only one that has ended has printed an error.
+    let connects = known.connects() || (known.start.listens.is_none() && client.ending.is_some());
+    if ruling.passes() && !connects { super::evidence::not_run(Id::C1) } else { ruling }
+}
+
+/// R12
+pub fn started_again(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let messages = [known.message("again", 0, 2)];
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
+    send_all(&mut session, known, &messages)?;
+    // The client's end waits, so that the server is the one that closes first wherever it may.
+    session.say(&known.quit_word)?;
+    session.proxy.to_server.mode = Mode::Held;
+    session.wait(|session| session.server().has_ended())?;
+    session.proxy.to_server.mode = Mode::Open;
+    session.both_end()?;
+    let by_itself = session.server().has_ended();
+    session.interval();
+    let lingers = session.port_lingers()?;
+    session.start_server()?;
+    let waited = session.wait_until_listening()?;
+    let port = session.port();
+    let server = Seen::of(session.server());
+    let ruling = if waited == Waited::Met && session.is_aimed() {
+        let remains = if lingers { "with" } else { "without" };
+        let ended = if by_itself { "" } else { " (it had to be ended first)" };
+        pass(format!(
+            "it listens on {port} again, {remains} remains of the last session in the kernel{ended}"
+        ))
+    } else {
+        server.never(waited, &format!("listens on port {port} again"))
+    };
+    Ok(finish(session, ruling))
+}
+
+/// R13
+pub fn port_is_no_number(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let submission = setup.submission();
+    let mut evidence = Vec::new();
+    let programs = [
+        (Role::Server, &submission.server, &submission.server_answers),
+        (Role::Client, &submission.client, &submission.client_answers),
+    ];
+    for (role, command, answers) in programs {
+        let Some((command, answers)) = with_abc(command, answers) else {
+            return Ok(fail(format!("the {} takes no port", role.word())).advise(
+                "Take the port from the command line or the keyboard, and check that it is a number.",
+            ));
+        };
+        let mut session = Session::open(setup)?;
+        let address = session.proxy.address()?;
+        let usual = match role {
+            Role::Server => {
+                session.start_server_as(&command, &answers)?;
+                known.server_words()
+            }
+            Role::Client => {
+                session.start_client_as(&command, &answers, address, Keyboard::Lines)?;
+                known.client_words()
+            }
+        };
+        let ruling = wrong_port(&mut session, role, &usual)?;
+        let ruling = finish(session, ruling);
+        if !ruling.passes() {
+            return Ok(ruling.after(format!("The {} was started with the port \"abc\".", role.word())));
+        }
+        evidence.push(ruling.happened);
+    }
+    Ok(pass(evidence.join("; ")))
+}
+
+/// The same with `abc` where the port is; `None` where there is no place for it.
+fn with_abc(command: &Template, answers: &[Template]) -> Option<(Template, Vec<Template>)> {
+    let asks = |template: &Template| template.mentions(Placeholder::Port);
+    let put = |template: &Template| template.with_port_text("abc");
+    (asks(command) || answers.iter().any(asks)).then(|| (put(command), answers.iter().map(put).collect()))
+}
+
+fn wrong_port(session: &mut Session, role: Role, usual: &HashSet<String>) -> Result<Ruling> {
+    let waited = session.ends(role)?;
+    let tested = session.of(role);
+    let seen = Seen::of(tested);
+    Ok(match (&seen.ending, tested.ports()?.first()) {
+        (None, Some(port)) => {
+            fail(format!("the {} was given port abc and listens on {port}; {}", role.word(), seen.shows()))
+        }
+        _ => seen.error(waited, usual, false),
+    })
+}
+
+/// R16
+pub fn end_of_input(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let Some(mut session) = opened(setup, Keyboard::Pipe)? else { return Ok(not_again()) };
+    session.say(&known.message("end of input", 0, 2))?;
+    // What it sends without end must not reach the server, whose end would be the client's.
+    session.proxy.to_server.mode = Mode::Held;
+    session.client().end_input();
+    let mut waited = session.ends(Role::Client)?;
+    if !session.client().has_ended() && !matches!(waited, Waited::Flooded(_)) {
+        // It may have quit, and wait for the log.
+        session.proxy.to_server.mode = Mode::Open;
+        waited = session.ends(Role::Client)?;
+    }
+    if !session.client().has_ended() && !matches!(waited, Waited::Flooded(_)) {
+        session.proxy.cut_client(End::Fin);
+        waited = session.ends(Role::Client)?;
+    }
+    let client = Seen::of(session.client());
+    let ruling = match client.status(waited) {
+        Ok(status) => pass(format!("the client ended with status {status}")),
+        Err(ruling) => ruling,
+    };
+    Ok(finish(session, ruling))
+}
+
+/// Ends a session; its ruling has the session with it, unless it is a pass.
+fn finish(session: Session, ruling: Ruling) -> Ruling {
+    let events = if ruling.passes() { Vec::new() } else { session.events() };
+    session.clear();
+    Ruling { session: events, ..ruling }
+}
+
+/// A session in which the client has connected, with a server behind the proxy or without one: some die as
+/// soon as they listen, and the client is judged all the same.
+fn opened_or_alone<'a>(setup: &'a Setup) -> Result<Option<Session<'a>>> {
+    let mut session = Session::open(setup)?;
+    session.start_server()?;
+    session.wait_until_listening()?;
+    session.start_client(Keyboard::Lines)?;
+    session.wait(|session| session.proxy.connected || session.client().has_ended())?;
+    if !session.proxy.connected {
+        session.clear();
+        return Ok(None);
+    }
+    session.settle()?;
+    Ok(Some(session))
+}
+
+/// Listens at `address` so that nobody else can.
+fn listen(address: SocketAddr) -> Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Remains of an earlier session do not count; whoever else would listen there is refused all the same.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1)?;
+    Ok(socket)
+}
+
+fn not_again() -> Ruling {
+    fail("this time the two did not connect, as they had before")
+}

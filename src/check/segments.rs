@@ -1,0 +1,569 @@
+//! R1 to R6, R14 and R15: messages of every kind, and what the network does to them.
+//!
+//! What always holds: each function plays a session of its own and returns its ruling; none of them builds
+//! on what another one has found.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::baseline::{Baseline, contains, opened, send_all, words_of};
+use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed, ruling};
+use super::facts::{self, Words};
+use super::requirement::Id;
+use super::session::{Keyboard, Session, Waited};
+use super::setup::Setup;
+use crate::proxy::Mode;
+use crate::results::Outcome;
+use crate::run::outcome::Ending;
+
+/// Messages and words of each in the log of R4: over 100 KB, and no message too long for a buffer of 1,024
+/// bytes.
+const BIG_LOG: (usize, usize) = (1_050, 15);
+/// The same for a server that takes longer for each message than [`SLOW`], which would need minutes.
+const SLOW_LOG: (usize, usize) = (26, 570);
+/// See [`SLOW_LOG`].
+const SLOW: Duration = Duration::from_millis(50);
+/// How many words without spaces make the message of R3: 5,000 bytes and a little more.
+const LONG: usize = 834;
+/// In what pieces a long log is delivered, each when the last one has been read.
+const LOG_PIECE: usize = 16 << 10;
+/// How many bytes of a message, and of the log, are delivered one at a time; what follows comes in larger
+/// pieces. Records may be long, and are filled up with what is never shown.
+const BYTE_BY_BYTE: usize = 600;
+/// The size of these larger pieces, in bytes.
+const LARGER: usize = 64;
+/// Letters of two, three and four bytes. None of them changes its length in another case.
+const LETTERS: [&str; 2] = ["grün жизнь", "日本語 𠜎𠜱 čeština"];
+
+/// R1
+pub fn one_segment(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let messages: Vec<String> = (0..4).map(|number| known.message("one segment", number, 2)).collect();
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
+    let mark = session.client().shown();
+    session.proxy.to_server.mode = Mode::Held;
+    for text in messages.iter().chain([&known.quit_word]) {
+        session.client().type_line(text);
+    }
+    // A client that waits for an answer to each message gets it: its messages never share a segment.
+    let mut waits_for_answers = false;
+    for turn in 0..=2 * messages.len() {
+        let waiting = session.proxy.to_server.tape.len();
+        let waited = session
+            .wait(|session| session.proxy.to_server.tape.len() > waiting || session.server().has_ended())?;
+        session.all_sent()?;
+        let flow = &session.proxy.to_server;
+        if flow.tape.len() > flow.passed {
+            // All of them, or the first is answered.
+            waits_for_answers |= turn > 0;
+            session.proxy.to_server.mode = Mode::Open;
+            session.proxy.pump()?;
+            session.proxy.to_server.mode = Mode::Held;
+        } else if waited != Waited::Met || session.server().has_ended() {
+            break;
+        }
+    }
+    session.proxy.to_server.mode = Mode::Open;
+    session.both_end()?;
+    let ruling = as_in_lockstep(&session, known, &messages, (mark, true), "messages that arrived together");
+    let ruling = with_session(&session, ruling);
+    session.clear();
+    if waits_for_answers && ruling.passes() { segment_of_our_own(setup, known) } else { Ok(ruling) }
+}
+
+/// For clients that wait for an answer to each message: the proxy itself sends two messages in one segment.
+fn segment_of_our_own(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let messages: Vec<String> = (0..2).map(|number| known.message("own segment", number, 2)).collect();
+    let framed: Option<Vec<Vec<u8>>> =
+        messages.iter().map(|text| known.framing.frame(text.as_bytes())).collect();
+    let Some(framed) = framed else {
+        let why = "the client waits for an answer to each message, so that no two share a segment, and check does not \
+                   know how to put two of them into one";
+        return Ok(ruling(Outcome::NotRun, why));
+    };
+    let mut session = Session::open(setup)?;
+    session.start_server()?;
+    if session.wait_until_listening()? != Waited::Met {
+        session.clear();
+        return Ok(not_again());
+    }
+    let mut client = session.connect_as_client()?;
+    client.write_all(&framed.concat()).context("the proxy cannot send")?;
+    let facts_sent = words_of(&messages);
+    session.wait(|session| {
+        Words::of(&session.server().screen()).find_all(&facts_sent).is_ok() || session.server().has_ended()
+    })?;
+    let ruling = on_server(&session, known, &messages, "messages that arrived together")
+        .after("The proxy sent two messages to the server in one TCP segment.");
+    let ruling = with_session(&session, ruling);
+    session.clear();
+    Ok(ruling)
+}
+
+/// R2
+pub fn many_segments(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let messages: Vec<String> = (0..2).map(|number| known.message("many segments", number, 3)).collect();
+    let (ruling, _) = piecemeal(setup, known, &messages, Mode::Held, "messages that arrived byte by byte")?;
+    Ok(ruling)
+}
+
+/// R6
+pub fn split_characters(setup: &Setup, known: &Baseline) -> Result<(Ruling, Ruling)> {
+    let message = |(at, letters): (usize, &&str)| {
+        known.typable(&format!("{letters} {}", known.message("split", at, 1)))
+    };
+    let messages: Vec<String> = LETTERS.iter().enumerate().map(message).collect();
+    piecemeal(setup, known, &messages, Mode::Pieces(1), "messages whose characters arrived in pieces")
+}
+
+/// A session in which messages go byte by byte, and the log by `log`. The ruling on the server's screen, and
+/// the one on that and the log.
+fn piecemeal(
+    setup: &Setup,
+    known: &Baseline,
+    messages: &[String],
+    log: Mode,
+    what: &str,
+) -> Result<(Ruling, Ruling)> {
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok((not_again(), not_again())) };
+    let facts_sent = words_of(messages);
+    for (text, fact) in messages.iter().zip(&facts_sent) {
+        let mark = session.server().shown();
+        let passed = session.proxy.to_server.passed;
+        session.proxy.to_server.mode = Mode::Pieces(1);
+        session.client().type_line(text);
+        let is_shown = |session: &Session| Words::of(&session.server().since(mark)).find(fact, 0).is_some();
+        wait_in_pieces(&mut session, passed, is_shown)?;
+    }
+    session.settle()?;
+    let mark = session.client().shown();
+    session.proxy.to_client.mode = log;
+    let passed = session.proxy.to_client.passed;
+    session.client().type_line(&known.quit_word);
+    session.wait(|session| session.server().has_ended() || session.client().has_ended())?;
+    if log == Mode::Held {
+        session.proxy.to_client.mode = Mode::Open;
+    }
+    session.wait(|session| {
+        session.proxy.to_client.passed > passed + BYTE_BY_BYTE || session.client().has_ended()
+    })?;
+    if session.proxy.to_client.mode == Mode::Pieces(1) {
+        session.proxy.to_client.mode = Mode::Pieces(LARGER);
+    }
+    session.both_end()?;
+    let is_ascii = messages.iter().all(|text| text.is_ascii());
+    let without = as_in_lockstep(&session, known, messages, (mark, is_ascii), what);
+    let with = as_in_lockstep(&session, known, messages, (mark, true), what);
+    let rulings = (with_session(&session, without), with_session(&session, with));
+    session.clear();
+    Ok(rulings)
+}
+
+/// Waits until the server has shown a message of which the first bytes are delivered one at a time.
+fn wait_in_pieces(session: &mut Session, passed: usize, is_shown: impl Fn(&Session) -> bool) -> Result<()> {
+    let over = |session: &Session| is_shown(session) || session.server().has_ended();
+    session.wait(|session| session.proxy.to_server.passed > passed + BYTE_BY_BYTE || over(session))?;
+    if session.proxy.to_server.passed > passed + BYTE_BY_BYTE {
+        session.proxy.to_server.mode = Mode::Pieces(LARGER);
+        session.wait(over)?;
+    }
+    Ok(())
+}
+
+/// R3
+pub fn long_message(setup: &Setup, known: &Baseline) -> Result<(Ruling, Ruling)> {
+    let what = "a message of 5,004 bytes and another";
+    let messages = [super::message::line("long", 0, LONG).replace(' ', ""), known.message("long", 1, 2)];
+    let Some(mut session) = opened(setup, Keyboard::LongLines)? else {
+        return Ok((not_again(), not_again()));
+    };
+    let (sent, shown) = send_long(&mut session, known, &messages)?;
+    if !sent {
+        let client = Seen::of(session.client());
+        let ruling = client.trouble().unwrap_or_else(|| {
+            fail(format!("the client does not send the long message; {}", client.shows()))
+                .advise("Read whole lines of any length at the keyboard, not into a fixed buffer.")
+        });
+        session.clear();
+        return Ok((ruling.clone(), ruling));
+    }
+    let mark = session.client().shown();
+    if shown {
+        session.say(&known.quit_word)?;
+        session.both_end()?;
+    }
+    let without = with_session(&session, on_server(&session, known, &messages, what));
+    let with = if shown {
+        with_session(&session, as_in_lockstep(&session, known, &messages, (mark, true), what))
+    } else {
+        without.clone()
+    };
+    session.clear();
+    Ok((without, with))
+}
+
+/// Types messages, the first of which may be wrapped by whoever shows it.
+fn send_long(session: &mut Session, known: &Baseline, messages: &[String]) -> Result<(bool, bool)> {
+    let mut all_shown = true;
+    for text in messages {
+        let mark = session.server().shown();
+        if !session.say(text)? {
+            return Ok((false, all_shown));
+        }
+        let is_shown = |session: &Session| {
+            let screen = session.server().since(mark);
+            screen.len() >= text.len() && shows_message(&screen, text)
+        };
+        if known.prints_at_once() {
+            session.wait(|session| is_shown(session) || session.server().has_ended())?;
+            all_shown &= is_shown(session);
+        }
+        if session.server().has_ended() {
+            break;
+        }
+    }
+    session.settle()?;
+    Ok((true, all_shown))
+}
+
+/// Whether `screen` shows `text`: word for word, or, a long one, broken into lines.
+fn shows_message(screen: &[u8], text: &str) -> bool {
+    Words::of(screen).find(&Words::of(text.as_bytes()), 0).is_some()
+        || (text.len() > 99 && contains(&facts::without_line_ends(screen), text.as_bytes()))
+}
+
+/// R4
+pub fn big_log(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let slow = known.pace() > SLOW;
+    let (count, words) = if slow { SLOW_LOG } else { BIG_LOG };
+    let messages: Vec<String> = (0..count)
+        .map(|number| {
+            let text = super::message::line("big log", number, words);
+            known.typable(&text)
+        })
+        .collect();
+    // All at once first, which takes a fraction of the time. A pair that needs each message in a segment of its
+    // own is judged with that; whether messages stay apart is R1's to judge.
+    let ruling = match play_big_log(setup, known, &messages, true)? {
+        Some(ruling) => ruling,
+        None => play_big_log(setup, known, &messages, false)?.unwrap_or_else(not_again),
+    };
+    let size: usize = messages.iter().map(|text| text.len() + 1).sum();
+    Ok(ruling.after(format!(
+        "{count} messages, {size} bytes, were typed; the log was delivered in pieces of 16 KiB."
+    )))
+}
+
+/// Types `messages`, lets the client quit and looks at the log; `None` where they were typed `at_once` and
+/// did not all arrive so.
+fn play_big_log(
+    setup: &Setup,
+    known: &Baseline,
+    messages: &[String],
+    at_once: bool,
+) -> Result<Option<Ruling>> {
+    let count = messages.len();
+    let size: usize = messages.iter().map(|text| text.len() + 1).sum();
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(Some(not_again())) };
+    session.flood = usize::MAX;
+    let last = messages.last().map(String::as_str).unwrap_or_default();
+    // Looking through all of it each time would take longer than the log itself.
+    let ends_with_last = |screen: &[u8]| {
+        screen.len() >= size
+            && contains(&screen[screen.len().saturating_sub(last.len() + 4096)..], last.as_bytes())
+    };
+    let (sent, shown) = if at_once {
+        session.client().type_lines(messages);
+        session.wait(|session| {
+            let of_server = session.server().shown() >= size && ends_with_last(&session.server().screen());
+            of_server || session.server().has_ended() || session.client().has_ended()
+        })?;
+        session.settle()?;
+        (true, Words::of(&session.server().screen()).find_all(&words_of(messages)).is_ok())
+    } else {
+        send_all(&mut session, known, messages)?
+    };
+    if !sent || !shown {
+        let whose = Seen::of(if sent { session.server() } else { session.client() });
+        let ruling = whose.trouble().unwrap_or_else(|| {
+            fail(format!("the {count} messages do not all arrive at the server; {}", whose.shows()))
+        });
+        session.clear();
+        return Ok((!at_once).then_some(ruling));
+    }
+    let mark = session.client().shown();
+    session.proxy.to_client.mode = Mode::Pieces(LOG_PIECE);
+    session.say(&known.quit_word)?;
+    let waited = session.wait(|session| {
+        session.client().has_ended()
+            || (session.client().shown() >= mark + size && ends_with_last(&session.client().since(mark)))
+    })?;
+    if waited == Waited::Met {
+        session.last_words()?;
+    }
+    let (screen, client) = (session.client().since(mark), Seen::of(session.client()));
+    let ruling = match Words::of(&screen).find_all(&words_of(messages)) {
+        Ok(_) => pass(format!("a log of {size} bytes is shown whole")),
+        Err(missing) => client.trouble().unwrap_or_else(|| {
+            let on_wire = Words::of(&session.proxy.to_client.tape).find_all(&words_of(messages));
+            let whose = match on_wire {
+                Err(missing) if known.is_readable() => {
+                    format!("the log that the server sent lacks message {}", missing + 1)
+                }
+                Ok(_) if known.is_readable() => {
+                    format!("the server sent all of it; the client lacks message {}", missing + 1)
+                }
+                _ => format!("the client does not show message {}", missing + 1),
+            };
+            fail(format!("of a log of {count} messages, {whose}; {}", printed(&screen)))
+        }),
+    };
+    session.clear();
+    Ok(Some(ruling))
+}
+
+/// R5
+pub fn empty_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let messages: Vec<String> = (0..2).map(|number| known.message("empty", number, 2)).collect();
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
+    send_all(&mut session, known, &messages[..1])?;
+    let harm = |session: &Session| -> Option<Ruling> {
+        let seen = [Seen::of(session.server()), Seen::of(session.client())];
+        seen.iter().find_map(Seen::trouble).or_else(|| {
+            let gone = seen.iter().find(|seen| seen.ending.is_some())?;
+            Some(fail(format!("the {} ends after an empty line; {}", gone.role.word(), gone.shows())))
+        })
+    };
+    // A client may well send nothing for it.
+    session.say("")?;
+    session.settle()?;
+    if let Some(ruling) = harm(&session) {
+        let ruling = with_session(&session, ruling);
+        session.clear();
+        return Ok(ruling);
+    }
+    let (sent, shown) = send_all(&mut session, known, &messages[1..])?;
+    if !sent || !shown {
+        let whose = Seen::of(if sent { session.server() } else { session.client() });
+        let ruling = harm(&session).unwrap_or_else(|| {
+            fail(format!("after an empty line \"{}\" does not arrive; {}", messages[1], whose.shows()))
+        });
+        let ruling = with_session(&session, ruling);
+        session.clear();
+        return Ok(ruling);
+    }
+    let mark = session.client().shown();
+    session.say(&known.quit_word)?;
+    session.both_end()?;
+    let ruling = as_in_lockstep(&session, known, &messages, (mark, true), "the messages around an empty one");
+    let ruling = with_session(&session, ruling);
+    session.clear();
+    Ok(ruling)
+}
+
+/// R14: two equal messages stand side by side, and two more apart.
+pub fn to_the_letter(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let lines = [
+        r#"It's 5 o'clock (really), "OK"?!"#,
+        r"100% sure: %s %d %n C:\new\temp",
+        "  two  blanks   here  ",
+        "<b>A&B</b>; a_1*b=[x,y]",
+        "Same AGAIN",
+        "Same AGAIN",
+        r#"It's 5 o'clock (really), "OK"?!"#,
+    ];
+    let messages: Vec<String> = lines.iter().map(|line| known.typable(line)).collect();
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
+    for text in &messages {
+        let mark = session.server().shown();
+        let wire = session.proxy.to_server.tape.len();
+        session.say(text)?;
+        let is_shown = |session: &Session| facts::shows_exactly(&session.server().since(mark), text);
+        if known.prints_at_once() {
+            session.wait(|session| is_shown(session) || session.server().has_ended())?;
+        } else {
+            session.all_sent()?;
+            continue;
+        }
+        if is_shown(&session) {
+            continue;
+        }
+        let sent = &session.proxy.to_server.tape[wire..];
+        let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
+        let ruling = server.trouble().or_else(|| client.trouble()).unwrap_or_else(|| {
+            let by = if known.is_readable() && !contains(sent, text.as_bytes()) {
+                "client sent"
+            } else {
+                "server shows"
+            };
+            let what = if by == "client sent" {
+                super::evidence::quoted(sent)
+            } else {
+                facts::tail(server.since(mark), EXCERPT)
+            };
+            fail(format!("\"{text}\" was typed, and the {by}: {what}"))
+        });
+        let ruling = with_session(&session, ruling);
+        session.clear();
+        return Ok(ruling);
+    }
+    session.settle()?;
+    let mark = session.client().shown();
+    session.say(&known.quit_word)?;
+    session.both_end()?;
+    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
+    let log = client.since(mark);
+    let lacks = |screen: &[u8]| {
+        messages.iter().find(|text| {
+            let typed = messages.iter().filter(|other| other == text).count();
+            facts::count_exactly(screen, text) < typed
+        })
+    };
+    let ruling = if let Some(ruling) = server.trouble().or_else(|| client.trouble()) {
+        ruling
+    } else if let Some(text) = lacks(&server.screen) {
+        fail(format!("the server does not show \"{text}\" as often as it was typed; {}", server.shows()))
+    } else if let Some(text) = lacks(log) {
+        let times = messages.iter().filter(|other| *other == text).count();
+        let times = if times > 1 { format!("{times} times ") } else { String::new() };
+        fail(format!("\"{text}\" was typed {times}and does not stand so in the log; {}", printed(log)))
+    } else {
+        pass("the server's screen and the log show every message to the letter")
+    };
+    let ruling = with_session(&session, ruling);
+    session.clear();
+    Ok(ruling)
+}
+
+/// R15
+pub fn no_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
+    session.say(&known.quit_word)?;
+    let waited = session.both_end()?;
+    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
+    // A server that goes on serving, or ends with another status in any session, is S5's to judge, and such
+    // a client C5's.
+    let judge = |seen: &Seen, usual: &Seen| match (seen.status(waited), &usual.ending) {
+        (Err(ruling), Some(_)) => Some(ruling),
+        (Ok(status), Some(Ending::Exited(usual))) if status != 0 && status != *usual => {
+            Some(fail(format!("the {} ended with status {status}; {}", seen.role.word(), seen.shows())))
+        }
+        _ => seen.trouble(),
+    };
+    let ruling = judge(&server, &known.server)
+        .or_else(|| judge(&client, &known.client))
+        .unwrap_or_else(|| pass("both ended as after a session with messages"));
+    let ruling = with_session(&session, ruling);
+    session.clear();
+    Ok(ruling)
+}
+
+// --- what several of them do ------------------------------------------------------------------
+
+/// Whether the server shows `messages`, each by itself.
+fn on_server(session: &Session, known: &Baseline, messages: &[String], what: &str) -> Ruling {
+    let server = Seen::of(session.server());
+    let words = Words::of(&server.screen);
+    match words.find_all(&words_of(messages)) {
+        Err(missing) => {
+            let text = &messages[missing];
+            if messages.iter().all(|text| shows_message(&server.screen, text)) && text.len() > 99 {
+                return pass(format!("the server shows {what} as they were sent"));
+            }
+            if known.is_readable() && !contains(&session.proxy.to_server.tape, text.as_bytes()) {
+                return not_sent(session, known, text);
+            }
+            server.trouble().unwrap_or_else(|| {
+                if text.len() <= 99 {
+                    return fail(format!("the server does not show \"{text}\" as it was sent; {}", server.shows()));
+                }
+                let shown = longest_beginning(&facts::without_line_ends(&server.screen), text.as_bytes());
+                fail(format!(
+                    "of a message of {} bytes the server shows the first {shown} in one piece; its screen ends: {}",
+                    text.len(),
+                    facts::tail(&server.screen, EXCERPT / 4)
+                ))
+            })
+        }
+        Ok(places) => {
+            let glued = places.windows(2).position(|pair| !words.speaks_between(pair[0].end..pair[1].start));
+            match glued.filter(|_| known.speaks_between()) {
+                Some(at) => fail(format!(
+                    "the server shows \"{}\" and \"{}\" as one message; {}",
+                    messages[at],
+                    messages[at + 1],
+                    server.shows()
+                )),
+                None => pass(format!("the server shows {what} as they were sent")),
+            }
+        }
+    }
+}
+
+/// The client has not sent `text` as it was typed, so that the server cannot be judged by it.
+fn not_sent(session: &Session, known: &Baseline, text: &str) -> Ruling {
+    if !super::assignment::c3(known).passes() {
+        return super::evidence::not_run(Id::C3);
+    }
+    let client = Seen::of(session.client());
+    let tape = &session.proxy.to_server.tape;
+    let sent = super::evidence::quoted(&tape[tape.len().saturating_sub(EXCERPT)..]);
+    client
+        .trouble()
+        .unwrap_or_else(|| fail(format!("\"{text}\" was typed, and the client sent {sent}")))
+        .advise(
+            "Send the text as it was typed, encoded as UTF-8: in most languages the encoding must be named.",
+        )
+}
+
+/// Whether a session that has ended went as the first one did: on the server's screen, and, where the
+/// first one had a log to show and it is to be looked at, in the log on the client's after `mark`.
+fn as_in_lockstep(
+    session: &Session,
+    known: &Baseline,
+    messages: &[String],
+    (mark, log_too): (usize, bool),
+    what: &str,
+) -> Ruling {
+    let ruling = on_server(session, known, messages, what);
+    if !ruling.passes() {
+        return ruling;
+    }
+    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
+    if let Some(ruling) = server.trouble().or_else(|| client.trouble()) {
+        return ruling;
+    }
+    if known.log().is_err() || !log_too {
+        return ruling;
+    }
+    let screen = client.since(mark);
+    if let Err(missing) = Words::of(screen).find_all(&words_of(messages))
+        && !messages.iter().all(|text| shows_message(screen, text))
+    {
+        let text = &messages[missing];
+        let name = if text.len() > 99 { "the long message".to_string() } else { format!("\"{text}\"") };
+        return fail(format!("the client's log does not show {name}; {}", printed(screen)));
+    }
+    if known.server_ends() && server.ending.is_none() {
+        let happened = format!("the server does not end this time; {}", server.shows());
+        return super::evidence::ruling(Outcome::Hung, happened);
+    }
+    pass(format!("{}, and so does the log", ruling.happened))
+}
+
+/// `ruling` with the session that it is about, unless it is a pass.
+fn with_session(session: &Session, ruling: Ruling) -> Ruling {
+    let events = if ruling.passes() { Vec::new() } else { session.events() };
+    Ruling { session: events, ..ruling }
+}
+
+/// How much of the beginning of `text` stands somewhere on `screen`.
+fn longest_beginning(screen: &[u8], text: &[u8]) -> usize {
+    let stands = |length: usize| contains(screen, &text[..length]);
+    (1..=text.len()).collect::<Vec<_>>().partition_point(|&length| stands(length))
+}
+
+fn not_again() -> Ruling {
+    fail("this time the two did not connect, as they had before")
+}

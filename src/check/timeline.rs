@@ -1,0 +1,77 @@
+//! The time line of a session: both screens, what was typed, and the bytes between.
+
+use super::session::{Session, Tested};
+use crate::escape;
+use crate::proxy::End;
+use crate::results::{Event, EventKind, Role};
+use crate::run::outcome::Ending;
+use crate::run::transcript::Stream;
+
+/// How many events of a session are kept, and how many bytes of each.
+const EVENTS: usize = 400;
+/// See [`EVENTS`].
+const BYTES: usize = 600;
+
+/// All that has happened in `session`, in time order: the last of it where there is much.
+pub fn events(session: &Session) -> Vec<Event> {
+    let mut events = Vec::new();
+    for tested in session.server.iter().chain(&session.client) {
+        events.extend(of_program(tested));
+    }
+    let flows =
+        [(EventKind::ToServer, &session.proxy.to_server), (EventKind::ToClient, &session.proxy.to_client)];
+    for (kind, flow) in flows {
+        let event = |(at, bytes): (std::time::Duration, &[u8])| Event {
+            at: micros(at),
+            kind,
+            text: text(bytes, "\\n"),
+        };
+        events.extend(flow.pieces().map(event));
+        if let (Some(at), Some(end)) = (flow.ended, flow.end) {
+            events.push(Event {
+                at: micros(at),
+                kind,
+                text: if end == End::Fin { "[FIN]" } else { "[RST]" }.to_string(),
+            });
+        }
+    }
+    events.sort_by_key(|event| event.at);
+    let left_out = events.len().saturating_sub(EVENTS);
+    events.split_off(left_out)
+}
+
+fn of_program(tested: &Tested) -> Vec<Event> {
+    let (screen, typed, end) = match tested.role {
+        Role::Server => (EventKind::ServerScreen, EventKind::ServerTyped, EventKind::ServerEnd),
+        Role::Client => (EventKind::ClientScreen, EventKind::ClientTyped, EventKind::ClientEnd),
+    };
+    let mut events = tested.view(|transcript| {
+        let event = |piece: crate::run::transcript::Piece| {
+            let kind = if piece.stream == Stream::Typed { typed } else { screen };
+            let text = text(&super::facts::without_escapes(piece.bytes), "\n");
+            (!text.is_empty()).then(|| Event { at: micros(piece.at), kind, text })
+        };
+        transcript.pieces().filter_map(event).collect::<Vec<_>>()
+    });
+    if let Some((ending, at)) = tested.ending().zip(tested.ended_at()) {
+        let text = match ending {
+            Ending::Exited(status) => format!("ended with status {status}"),
+            Ending::Signalled(signal) => format!("ended by {signal}"),
+            _ => "was ended".to_string(),
+        };
+        events.push(Event { at: micros(at), kind: end, text });
+    }
+    events
+}
+
+fn micros(at: std::time::Duration) -> u64 {
+    u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// `bytes`, safe to print, with `line_end` for each line end.
+fn text(bytes: &[u8], line_end: &str) -> String {
+    let kept = &bytes[..bytes.len().min(BYTES)];
+    let lines: Vec<String> = kept.split(|&byte| byte == b'\n').map(escape::show).collect();
+    let shown = lines.join(line_end);
+    if bytes.len() > BYTES { format!("{shown}… ({} bytes more)", bytes.len() - BYTES) } else { shown }
+}
