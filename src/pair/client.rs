@@ -165,6 +165,14 @@ impl Client {
                     error::tell(&garbled.hint("--script or a pipe sends bytes of any kind").into());
                     continue;
                 }
+                Ok(Typed::Interrupted) => {
+                    screen.flush();
+                    let after = After(out.messages());
+                    let lost = Fault::new(format!("interrupted {after}; the log is lost"))
+                        .hint("quit, or Ctrl-D at an empty line, ends the session and shows the log");
+                    error::tell(&lost.into());
+                    return Err(gone(Some(input.interrupt()), out.messages()));
+                }
                 Err(error) => {
                     screen.end_of_input();
                     break Some(Fault::new(format!("cannot read {}", input.name)).because(error));

@@ -21,7 +21,9 @@ use nix::sys::termios::{FlushArg, LocalFlags, tcflush, tcgetattr};
 use nix::unistd::{getpgrp, tcgetpgrp, write};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Cmd, Config, KeyCode, KeyEvent, Modifiers};
+use rustyline::{Config, Event, EventHandler};
+
+use super::keys::Keys;
 
 /// Terminals that cannot move a cursor.
 const PLAIN: [&str; 4] = ["", "dumb", "cons25", "emacs"];
@@ -70,6 +72,8 @@ pub enum Edited {
     NotUtf8,
     /// Ctrl-D.
     End,
+    /// Ctrl-C at an empty line, or the signal.
+    Interrupted,
 }
 
 /// Whether the terminal that `TERM` names can do what an editor needs.
@@ -88,13 +92,12 @@ impl Editor {
         let config = Config::builder().tab_stop(8).build();
         let mut editor =
             rustyline::Editor::<(), _>::with_history(config, MemHistory::new()).map_err(io::Error::other)?;
-        // There is nothing to complete; a tab is a character of a message like any other.
-        editor.bind_sequence(KeyEvent(KeyCode::Tab, Modifiers::NONE), Cmd::SelfInsert(1, '\t'));
-        // What Linux makes of a Ctrl-D that is typed while no line is being read.
-        editor.bind_sequence(KeyEvent(KeyCode::Char('@'), Modifiers::CTRL), Cmd::EndOfFile);
+        let keys = Keys::default();
+        editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys.clone())));
         thread::Builder::new().name("editor".into()).spawn(move || {
             for Request { prompt, remember } in requested {
-                let line = editor.readline(prompt);
+                keys.begin();
+                let line = editor.readline(prompt).map(|line| line + &keys.take_rest());
                 if let (Ok(line), true) = (&line, remember) {
                     // A line that cannot be remembered is still a line.
                     _ = editor.add_history_entry(line);
@@ -151,8 +154,7 @@ impl Editor {
         Ok(answer)
     }
 
-    /// The next line of a paste, or else the line that is being read. Ctrl-C ends the program as it
-    /// would without an editor: by the signal.
+    /// The next line of a paste, or else the line that is being read.
     pub fn next(&mut self) -> io::Result<Edited> {
         if let Some(line) = self.pasted.pop_front() {
             return Ok(Edited::Pasted(line));
@@ -170,12 +172,7 @@ impl Editor {
                 Ok(Edited::Typed(first))
             }
             Err(ReadlineError::Eof) => Ok(Edited::End),
-            Err(ReadlineError::Interrupted) => {
-                self.signals.thread_set_mask()?;
-                raise(Signal::SIGINT)?;
-                // Whoever started this program may have it ignore the signal.
-                Err(io::ErrorKind::Interrupted.into())
-            }
+            Err(ReadlineError::Interrupted) => Ok(Edited::Interrupted),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 // The rest of a paste would come as messages that nobody wrote.
                 tcflush(io::stdin(), FlushArg::TCIFLUSH)?;
@@ -184,6 +181,13 @@ impl Editor {
             Err(ReadlineError::Io(error)) => Err(error),
             Err(error) => Err(io::Error::other(error)),
         }
+    }
+
+    /// Ends the program as Ctrl-C does without an editor: by the signal. Comes back where whoever started
+    /// this program has it ignore the signal.
+    pub fn interrupt(&self) -> io::Error {
+        let raised = self.signals.thread_set_mask().and_then(|()| raise(Signal::SIGINT));
+        raised.err().map_or_else(|| io::ErrorKind::Interrupted.into(), io::Error::from)
     }
 
     /// Leaves the line that is being read, and the terminal as it was found. What was typed and not

@@ -62,6 +62,8 @@ pub enum Typed<'a> {
     NotUtf8,
     /// The end of input: end of the file, Ctrl-D.
     End,
+    /// An interrupt, which a line editor has taken for a key: this program is to end by it.
+    Interrupted,
 }
 
 impl Input {
@@ -209,6 +211,7 @@ impl Input {
                     }
                     Edited::NotUtf8 => return Ok(Typed::NotUtf8),
                     Edited::End => return Ok(Typed::End),
+                    Edited::Interrupted => return Ok(Typed::Interrupted),
                 }
                 Ok(if line.len() > self.limit { Typed::TooLong } else { Typed::Line(line.as_bytes()) })
             }
@@ -230,6 +233,15 @@ impl Input {
         screen.flush();
     }
 
+    /// Ends the program by the interrupt that [`next`](Self::next) told of. Comes back where whoever started
+    /// this program has it ignore the signal.
+    pub fn interrupt(&self) -> io::Error {
+        match &self.source {
+            Source::Editor { editor, .. } => editor.interrupt(),
+            Source::Lines { .. } => io::ErrorKind::Interrupted.into(),
+        }
+    }
+
     /// Asks for what the command line left out, until `parse` takes the answer.
     pub fn ask<T>(
         &mut self,
@@ -243,6 +255,7 @@ impl Input {
             screen.flush();
             let asked = prompt.trim_end_matches([':', ' ']);
             let answer = match self.next(screen) {
+                Ok(Typed::Interrupted) => return Err(self.interrupt().into()),
                 Ok(Typed::Line(line)) => parse(&String::from_utf8_lossy(line)),
                 Ok(Typed::TooLong) => Err("that is too long".into()),
                 Ok(Typed::NotUtf8) => Err("that is not UTF-8".into()),

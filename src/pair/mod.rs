@@ -7,6 +7,7 @@ mod client;
 mod editor;
 mod host;
 mod input;
+mod keys;
 mod link;
 mod log;
 mod readback;

@@ -10,16 +10,16 @@ use rexpect::session::{PtySession, spawn_command};
 
 use crate::common::{DEADLINE, ECHOLOG, Server};
 
-const PROMPT: &str = "enter a message to send to server: ";
+pub const PROMPT: &str = "enter a message to send to server: ";
 const UP: &str = "\x1b[A";
-const LEFT: &str = "\x1b[D";
-const CTRL_C: &str = "\x03";
+pub const LEFT: &str = "\x1b[D";
+pub const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
 const CTRL_Z: &str = "\x1a";
 
 /// A client at a terminal, within a shell that tells the terminal's settings before and after it, and
 /// whenever it is stopped, and resumes it when told to.
-struct Terminal {
+pub struct Terminal {
     session: PtySession,
     client: Pid,
     settings: String,
@@ -28,13 +28,13 @@ struct Terminal {
 impl Terminal {
     /// A client of `server`, at its first prompt.
     #[track_caller]
-    fn with_client_of(server: &Server) -> Self {
+    pub fn with_client_of(server: &Server) -> Self {
         Terminal::with_typed_ahead("", server)
     }
 
     /// A client of `server`, with the beginning of a message typed at its first prompt.
     #[track_caller]
-    fn with_half_a_message(server: &Server) -> Self {
+    pub fn with_half_a_message(server: &Server) -> Self {
         let mut terminal = Terminal::with_client_of(server);
         terminal.types("half a mess");
         terminal.shows("mess");
@@ -78,25 +78,25 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn types(&mut self, text: &str) {
+    pub fn types(&mut self, text: &str) {
         self.session.send(text).and_then(|_| self.session.flush()).expect("the client reads its terminal");
     }
 
     #[track_caller]
-    fn types_bytes(&mut self, bytes: &[u8]) {
+    pub fn types_bytes(&mut self, bytes: &[u8]) {
         let mut terminal = self.session.process().get_file_handle().expect("its terminal");
         terminal.write_all(bytes).expect("the client reads its terminal");
     }
 
     #[track_caller]
-    fn shows(&mut self, text: &str) -> String {
+    pub fn shows(&mut self, text: &str) -> String {
         self.session.exp_string(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
     }
 
     /// Waits for the client's end: its exit code as a shell tells it, and what it showed before. The
     /// terminal's settings must be what they were.
     #[track_caller]
-    fn ends(mut self) -> (i32, String) {
+    pub fn ends(mut self) -> (i32, String) {
         let shown = self.shows("code ");
         let code = self.session.read_line().expect("an exit code").trim().parse().expect("a number");
         assert_eq!(self.shows("over").trim(), self.settings, "the terminal's settings");

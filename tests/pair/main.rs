@@ -13,6 +13,7 @@ mod editor;
 mod errors;
 mod hostile;
 mod interop;
+mod keys;
 mod options;
 mod patience;
 mod screens;
