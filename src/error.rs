@@ -1,14 +1,17 @@
-//! How this program ends: its exit codes, and the errors it tells.
+//! How this program ends: its exit codes, and the errors it prints.
 //!
-//! Every failure is an [`anyhow::Error`]. Where there is something to add to the plain words (a
-//! hint for the user, or that it was the command line that was wrong), a [`Fault`] stands somewhere
-//! in its chain. Only [`tell`] prints, once, at the top.
+//! Every failure is an [`anyhow::Error`]. A [`Fault`] somewhere in its chain adds a hint for the user, or says
+//! that the command line was wrong. Errors are printed in one style, once: `error: …`, and a line `hint: …`
+//! where one is known.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::escape;
 
@@ -78,13 +81,20 @@ impl Error for Fault {
 
 /// What is printed for `error`: its whole chain on one line, then the first hint in it.
 pub fn words(error: &anyhow::Error) -> String {
-    let chain: Vec<String> = error.chain().map(|cause| plain(&cause.to_string())).collect();
     // Names of files and hosts come from outside and are part of messages.
-    let mut words = format!("error: {}\n", escape::show(chain.join(": ").as_bytes()));
-    if let Some(hint) = faults(error).find_map(|fault| fault.hint.as_deref()) {
-        words += &format!("hint: {}\n", escape::show(hint.as_bytes()));
+    match parts(error) {
+        (error, None) => format!("error: {}\n", escape::show(error.as_bytes())),
+        (error, Some(hint)) => {
+            format!("error: {}\nhint: {}\n", escape::show(error.as_bytes()), escape::show(hint.as_bytes()))
+        }
     }
-    words
+}
+
+/// The message of `error` with its causes, and the first hint in the chain.
+pub fn parts(error: &anyhow::Error) -> (String, Option<String>) {
+    let chain: Vec<String> = error.chain().map(|cause| plain(&cause.to_string())).collect();
+    let hint = faults(error).find_map(|fault| fault.hint.as_deref());
+    (chain.join(": "), hint.map(str::to_owned))
 }
 
 /// The words of an operating system's error without its number, which says the same to fewer people,
@@ -108,14 +118,53 @@ pub fn exit(error: &anyhow::Error) -> Exit {
 
 /// Prints `error` on stderr and returns the exit code it leads to.
 pub fn tell(error: &anyhow::Error) -> Exit {
-    // Where stderr cannot be written either, the exit code is all that is left to say it.
-    let _ = std::io::stderr().write_all(words(error).as_bytes());
+    print(&words(error));
     exit(error)
 }
 
-/// Tells on stderr what the user should know of, though nothing failed.
+/// Prints on stderr what the user should know of, though nothing failed.
 pub fn note(text: &str) {
-    let _ = std::io::stderr().write_all(format!("note: {}\n", escape::show(text.as_bytes())).as_bytes());
+    print(&format!("note: {}\n", escape::show(text.as_bytes())));
+}
+
+fn print(text: &str) {
+    // Where stderr cannot be written either, the exit code is all that is left.
+    let _ = Patient(io::stderr()).write_all(text.as_bytes());
+}
+
+/// A stream that may be set to non-blocking mode by another program that has it open, as every program on a
+/// terminal has: where it has no space, or no data, the call waits all the same.
+#[derive(Debug)]
+pub struct Patient<F>(pub F);
+
+impl<F: AsFd> Patient<F> {
+    fn wait<T>(&self, events: PollFlags, mut call: impl FnMut(&Self) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match call(self) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Any end of the wait is a reason to try again; the call itself tells what is wrong.
+                    let _ = poll(&mut [PollFd::new(self.0.as_fd(), events)], PollTimeout::NONE);
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+impl<F: AsFd> Write for Patient<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.wait(PollFlags::POLLOUT, |stream| Ok(nix::unistd::write(&stream.0, bytes)?))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<F: AsFd> io::Read for Patient<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait(PollFlags::POLLIN, |stream| Ok(nix::unistd::read(&stream.0, buffer)?))
+    }
 }
 
 fn faults(error: &anyhow::Error) -> impl Iterator<Item = &Fault> {
@@ -128,7 +177,7 @@ mod tests {
     use anyhow::Context as _;
 
     #[test]
-    fn the_whole_chain_stands_on_one_line_and_the_hint_on_the_next() {
+    fn the_chain_is_one_line_and_the_hint_the_next() {
         let cause = std::io::Error::other("disk on fire");
         let error = anyhow::Error::from(Fault::new("cannot spool").because(cause).hint("buy a new one"))
             .context("log");
@@ -137,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_operating_system_are_told_in_words_alone() {
+    fn errors_of_the_operating_system_have_no_number() {
         let cause = std::io::Error::from_raw_os_error(2);
         let error = anyhow::Error::from(cause).context("notes (os error of mine)");
         assert_eq!(words(&error), "error: notes (os error of mine): No such file or directory\n");

@@ -1,13 +1,14 @@
 //! The safe display of text that came from outside.
 //!
-//! What leaves here is printable UTF-8 and tabs, on one line: control characters, DEL, C1 controls,
-//! line and paragraph separators, bidirectional overrides and bytes that are not UTF-8 become
-//! visible escapes. Nothing shown this way can move the cursor, set a title or fake a line.
+//! The output is printable UTF-8 and tabs, on one line: control characters, DEL, C1 controls, line and
+//! paragraph separators, characters that are invisible or change the direction of the text, and bytes that
+//! are not UTF-8 become visible escapes. Text shown this way cannot move the cursor, set a title, fake a line
+//! or hide a difference.
 
 use std::io::{self, Write};
 
-/// Bytes looked at in one step of the search for something to escape, in a text that has as many and in
-/// a shorter one: registers that every machine has, and few steps, whose number cannot be foreseen.
+/// The search for something to escape looks at this many bytes in one step, and at fewer in a short text:
+/// as many as fit into the vector registers that every machine has.
 const STEP: usize = 32;
 const SMALL_STEP: usize = 8;
 
@@ -19,10 +20,15 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// A text from among `bytes` that [`are_plain`].
+    /// A text out of `bytes` that [`are_plain`].
     pub fn plain(text: &'a [u8]) -> Self {
         debug_assert!(are_plain(text));
         Text { bytes: text, plain: true }
+    }
+
+    /// The text itself.
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
     }
 }
 
@@ -48,7 +54,7 @@ pub fn write<'a>(out: &mut impl Write, text: impl Into<Text<'a>>) -> io::Result<
     for chunk in text.bytes.utf8_chunks() {
         let valid = chunk.valid();
         let mut written = 0;
-        for (at, character) in valid.char_indices().filter(|&(_, character)| must_escape(character)) {
+        for (at, character) in valid.char_indices().filter(|&(_, character)| is_unsafe(character)) {
             out.write_all(&valid.as_bytes()[written..at])?;
             written = at + character.len_utf8();
             if character.is_ascii() {
@@ -112,11 +118,24 @@ fn all(text: &[u8], plain: impl Fn(u8) -> bool) -> bool {
     }
 }
 
-fn must_escape(character: char) -> bool {
+/// Whether `character` must be escaped.
+pub fn is_unsafe(character: char) -> bool {
     match character {
         '\t' => false,
-        // Line and paragraph separators; embeddings and overrides; isolates (UAX #9).
-        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        // Soft hyphen, combining grapheme joiner, Arabic letter mark, Hangul fillers, Khmer inherent vowels,
+        // Mongolian vowel separator.
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
+        | '\u{3164}' | '\u{ffa0}'
+        // Zero-width space, joiner and non-joiner; directional marks.
+        | '\u{200b}'..='\u{200f}'
+        // Line and paragraph separators; embeddings and overrides (UAX #9).
+        | '\u{2028}'..='\u{202e}'
+        // Word joiner, invisible operators, isolates, deprecated format characters.
+        | '\u{2060}'..='\u{206f}'
+        // Byte order mark; interlinear annotation.
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        // Tags.
+        | '\u{e0000}'..='\u{e007f}' => true,
         _ => character.is_control(),
     }
 }
@@ -127,23 +146,15 @@ mod tests {
 
     #[test]
     fn printable_text_in_any_script_is_left_as_it_is() {
-        for text in [
-            "",
-            "plain",
-            "tab\there",
-            "Grüße",
-            "日本語",
-            "e\u{301}",
-            "👩\u{200d}🚀",
-            "שלום",
-            "\\x1b \"quoted\"",
-        ] {
+        for text in
+            ["", "plain", "tab\there", "Grüße", "日本語", "e\u{301}", "👩🚀", "שלום", "\\x1b \"quoted\""]
+        {
             assert_eq!(show(text.as_bytes()), text);
         }
     }
 
     #[test]
-    fn controls_overrides_and_bytes_that_are_not_utf8_become_visible() {
+    fn controls_invisible_characters_and_bytes_that_are_not_utf8_become_visible() {
         for (text, shown) in [
             (&b"\x1b[2J"[..], "\\x1b[2J"),
             (b"a\rb\nc\0", "a\\x0db\\x0ac\\x00"),
@@ -151,6 +162,9 @@ mod tests {
             ("\u{9b}31m".as_bytes(), "\\u{9b}31m"),
             ("\u{202e}abc\u{2066}".as_bytes(), "\\u{202e}abc\\u{2066}"),
             ("\u{2028}".as_bytes(), "\\u{2028}"),
+            ("\u{feff}BOM".as_bytes(), "\\u{feff}BOM"),
+            ("pay\u{200b}pal\u{200d}\u{200f}".as_bytes(), "pay\\u{200b}pal\\u{200d}\\u{200f}"),
+            ("\u{2060}\u{ad}\u{61c}\u{e0041}".as_bytes(), "\\u{2060}\\u{ad}\\u{61c}\\u{e0041}"),
             (b"\xff\xfe", "\\xff\\xfe"),
             (b"ok\xc3", "ok\\xc3"),
             (b"\xe2\x82 then \xe2\x82\xac", "\\xe2\\x82 then \u{20ac}"),

@@ -1,11 +1,15 @@
 //! The command line: arguments and dispatch. The only module that uses both the pair and the harness.
 
 mod check;
+mod client;
 mod completions;
 mod generate;
 mod man;
-mod pair;
+mod misuse;
 mod replay;
+mod server;
+mod standard_output;
+mod values;
 
 use std::io;
 
@@ -27,9 +31,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve one client: show its messages, and send the log back when it quits
-    Server(pair::ServerArgs),
+    #[command(visible_aliases = ["serve", "listen"])]
+    Server(server::ServerArgs),
     /// Connect to a server, send it messages, and show the log that comes back
-    Client(pair::ClientArgs),
+    #[command(visible_alias = "connect")]
+    Client(client::ClientArgs),
     /// Play fixtures with both programs, and compare their screens with the golden ones
     Replay(replay::ReplayArgs),
     /// Type a session and make a fixture of it
@@ -57,8 +63,18 @@ fn command() -> clap::Command {
     })
 }
 
-/// Prints the parser's message: the error in the command line, or the help.
+/// Returns the parser's error, or prints the help that was asked for.
 fn print(message: &clap::Error) -> anyhow::Result<Exit> {
+    use clap::error::ErrorKind;
+    let is_help = matches!(
+        message.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if !is_help {
+        return Err(misuse::fault(message).into());
+    }
     match message.print() {
         _ if message.use_stderr() => Ok(Exit::Usage),
         // `--help | head` has read all that it wants.
@@ -71,14 +87,15 @@ fn print(message: &clap::Error) -> anyhow::Result<Exit> {
 
 /// Runs what the command line asks for.
 pub fn run() -> anyhow::Result<Exit> {
+    standard_output::must_be_open()?;
     let cli = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let asked = match cli {
         Ok(cli) => cli.command,
         Err(message) => return print(&message),
     };
     match asked {
-        Command::Server(args) => Server::from(args).run()?,
-        Command::Client(args) => Client::from(args).run()?,
+        Command::Server(args) => Server::try_from(args)?.run()?,
+        Command::Client(args) => Client::try_from(args)?.run()?,
         Command::Replay(args) => return args.run(),
         Command::Record(args) => return args.run(),
         Command::Check(args) => return args.run(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::pair::seconds;
+use super::values::seconds;
 use crate::error::{Exit, Fault, note};
 use crate::proxy::Wire;
 use crate::replay::drive::Drive;

@@ -1,9 +1,9 @@
 //! The line editor at a person's terminal: editing keys, history of this session, pasting.
 //!
-//! It reads in a thread of its own, so that the session can watch the connection meanwhile; a byte
-//! on a pipe says that an answer is there. Whenever no line is being read the terminal is as it was
-//! found, and [`Editor::give_up`] makes it so while one is; where a signal ends the program, its handler
-//! does, and it runs on that thread only, so that it never meets the terminal half changed.
+//! It reads in a thread of its own, so that the session can watch the connection meanwhile; a byte on a pipe
+//! says that an answer has come. While no line is being read the terminal has the settings that it was found
+//! with. [`Editor::give_up`] restores them while one is. Where a signal ends the program, its handler restores
+//! them; it runs on that thread only, so that it never meets the terminal half changed.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read, Write};
@@ -25,7 +25,7 @@ use rustyline::{Config, Event, EventHandler};
 
 use super::keys::Keys;
 
-/// Terminals that cannot move a cursor.
+/// Values of `TERM` for terminals that cannot move a cursor.
 const PLAIN: [&str; 4] = ["", "dumb", "cons25", "emacs"];
 
 /// How long the thread that reads may take until it has taken the terminal over.
@@ -229,12 +229,32 @@ fn restore() {
     }
 }
 
-/// Has the terminal restored, if a line is being read, before a signal ends this program that knows
-/// nothing of terminals. What comes back are these signals.
+/// The signals that end a program that does not handle them, and that another process may send; those that
+/// the editor or the program handle otherwise aside.
+const ENDING: [Signal; 12] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGIO,
+    Signal::SIGPWR,
+    Signal::SIGSTKFLT,
+    Signal::SIGXCPU,
+];
+
+/// The signals of a program that cannot go on. They come to the thread that caused them.
+const FATAL: [Signal; 5] = [Signal::SIGABRT, Signal::SIGILL, Signal::SIGFPE, Signal::SIGTRAP, Signal::SIGSYS];
+
+/// Has the terminal restored, if a line is being read, before a signal ends this program. Returns those of
+/// [`ENDING`] that will.
 fn restore_before_the_end() -> io::Result<SigSet> {
     let restores = SigAction::new(SigHandler::Handler(restore_and_end), SaFlags::SA_RESETHAND, SigSet::all());
     let mut ending = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+    for signal in ENDING.into_iter().chain(FATAL) {
         // SAFETY: the handler does only what signal-safety(7) allows.
         #[expect(unsafe_code, reason = "what a signal does is changed")]
         unsafe {
@@ -242,7 +262,7 @@ fn restore_before_the_end() -> io::Result<SigSet> {
             // One that whoever started this program has it ignore stays so (nohup(1)).
             if matches!(before.handler(), SigHandler::SigIgn) {
                 sigaction(signal, &before)?;
-            } else {
+            } else if ENDING.contains(&signal) {
                 ending.add(signal);
             }
         }

@@ -1,29 +1,32 @@
 //! Where answers and messages come from: keyboard, pipe, script.
 //!
-//! The screen is the same whichever it is: what a terminal would have shown behind a prompt is shown
-//! by us where there is no terminal. At a keyboard a mistake is told and asked again; elsewhere it is
-//! an error, since nobody is there to answer.
+//! The screen is the same for all three: where no terminal shows what is typed behind a prompt, this program
+//! shows it. At a keyboard a mistake is reported and the question is asked again; elsewhere it is an error.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlushArg, tcflush};
 
 use super::editor::{self, Edited, Editor};
 use super::screen::Screen;
 use super::wire::{LineEnd, Lines, Next};
-use crate::error::{self, Fault};
+use crate::error::{self, Fault, Patient};
 
 /// Longest answer to what the command line left out, in bytes.
 const ANSWER: usize = 4096;
 
-/// How much is read to count the lines that were left over.
+/// The bytes read to count the lines that were left over.
 const LEFT_OVER: u64 = 64 * 1024 * 1024;
 
-/// A source of lines, with the screen they are asked on.
+/// What some editors put at the start of a file of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A source of lines.
 #[derive(Debug)]
 pub struct Input {
     source: Source,
@@ -67,17 +70,28 @@ pub enum Typed<'a> {
 }
 
 impl Input {
-    /// Standard input; where it is `asked`, with a line editor if a person can use one.
-    pub fn stdin(asked: bool) -> io::Result<Self> {
+    /// Standard input; where it is to be `edited`, with a line editor if a person can use one.
+    pub fn stdin(edited: bool) -> io::Result<Self> {
         let stdin = io::stdin();
         let keyboard = stdin.is_terminal();
         let shown_by_terminal = keyboard && io::stdout().is_terminal();
-        // A file of our own, without a buffer between: what `poll` says of it is then all there is.
+        // Without the standard library's buffer: poll(2) then tells of all there is to read.
         let file = File::from(stdin.as_fd().try_clone_to_owned()?);
         let mut input = Input::new(file, "standard input".into(), shown_by_terminal);
         input.keyboard = keyboard;
-        if asked && shown_by_terminal && editor::is_possible() {
-            input.source = Source::Editor { editor: Box::new(Editor::new()?), line: String::new() };
+        let blocks = |fd: BorrowedFd<'_>| {
+            fcntl(fd, FcntlArg::F_GETFL).is_ok_and(|flags| flags & OFlag::O_NONBLOCK.bits() == 0)
+        };
+        // The editor's crate does not wait for a terminal that is set to non-blocking mode. Without the memory
+        // or the descriptors for an editor, lines can still be typed.
+        if edited
+            && shown_by_terminal
+            && editor::is_possible()
+            && blocks(stdin.as_fd())
+            && blocks(io::stdout().as_fd())
+            && let Ok(editor) = Editor::new()
+        {
+            input.source = Source::Editor { editor: Box::new(editor), line: String::new() };
         }
         Ok(input)
     }
@@ -95,7 +109,8 @@ impl Input {
 
     fn new(file: File, name: String, shown_by_terminal: bool) -> Self {
         let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
-        let lines = Lines::new(Counted { file, read: 0 }, LineEnd::MaybeCrLf, ANSWER);
+        let source = Counted { file: Patient(file), read: 0, name: name.clone() };
+        let lines = Lines::new(source, LineEnd::MaybeCrLf, ANSWER);
         let source = Source::Lines { lines, shown_by_terminal };
         Input { source, name, size, limit: ANSWER, keyboard: false }
     }
@@ -167,6 +182,16 @@ impl Input {
                 editor.prompt(prompt, remember);
             }
             _ => screen.ask(prompt),
+        }
+    }
+
+    /// Shows the prompt of a question. Where the screen shows none, a person still needs it.
+    fn show_question(&mut self, prompt: &'static str, screen: &mut Screen<impl Write>) {
+        if self.keyboard && !screen.is_for_people() {
+            // Nothing depends on it.
+            let _ = io::stderr().write_all(prompt.as_bytes());
+        } else {
+            self.show_prompt(prompt, false, screen);
         }
     }
 
@@ -247,18 +272,18 @@ impl Input {
         &mut self,
         prompt: &'static str,
         screen: &mut Screen<impl Write>,
-        parse: impl Fn(&str) -> Result<T, String>,
+        parse: impl Fn(&str) -> Result<T, Fault>,
     ) -> anyhow::Result<T> {
         let keyboard = self.keyboard;
         loop {
-            self.show_prompt(prompt, false, screen);
+            self.show_question(prompt, screen);
             screen.flush();
             let asked = prompt.trim_end_matches([':', ' ']);
             let answer = match self.next(screen) {
                 Ok(Typed::Interrupted) => return Err(self.interrupt().into()),
                 Ok(Typed::Line(line)) => parse(&String::from_utf8_lossy(line)),
-                Ok(Typed::TooLong) => Err("that is too long".into()),
-                Ok(Typed::NotUtf8) => Err("that is not UTF-8".into()),
+                Ok(Typed::TooLong) => Err(Fault::usage("the answer is too long")),
+                Ok(Typed::NotUtf8) => Err(Fault::usage("the answer is not UTF-8")),
                 Ok(Typed::End) => {
                     screen.flush();
                     return Err(Fault::usage(format!("the input ended at \"{asked}\""))
@@ -274,8 +299,8 @@ impl Input {
             screen.flush();
             match answer {
                 Ok(answer) => return Ok(answer),
-                Err(error) if keyboard => _ = error::tell(&Fault::usage(error).into()),
-                Err(error) => return Err(Fault::usage(error).into()),
+                Err(fault) if keyboard => _ = error::tell(&fault.into()),
+                Err(fault) => return Err(fault.into()),
             }
         }
     }
@@ -295,7 +320,7 @@ impl Input {
                     Ok(_) => count += 1,
                     Err(_) => return (count, false),
                 }
-            } else if self.size.is_none() && !is_readable(lines.source().file.as_fd()) {
+            } else if self.size.is_none() && !is_readable(lines.source().file.0.as_fd()) {
                 return (count, true);
             } else if lines.read_more().is_err() {
                 return (count, false);
@@ -308,7 +333,7 @@ impl Input {
 impl AsFd for Input {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.source {
-            Source::Lines { lines, .. } => lines.source().file.as_fd(),
+            Source::Lines { lines, .. } => lines.source().file.0.as_fd(),
             Source::Editor { editor, .. } => editor.as_fd(),
         }
     }
@@ -319,16 +344,35 @@ fn is_readable(fd: BorrowedFd<'_>) -> bool {
     poll(&mut wait, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
-/// A file that counts what was read of it.
+/// A file that counts what was read of it. A byte order mark at its start is skipped.
 #[derive(Debug)]
 struct Counted {
-    file: File,
+    file: Patient<File>,
     read: u64,
+    name: String,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
+        let mut read = self.file.read(buffer)?;
+        if self.read == 0 {
+            // Only a file that begins like the mark is read further here.
+            while (1..BYTE_ORDER_MARK.len()).contains(&read) && BYTE_ORDER_MARK.starts_with(&buffer[..read]) {
+                match self.file.read(&mut buffer[read..])? {
+                    0 => break,
+                    more => read += more,
+                }
+            }
+            if buffer[..read].starts_with(BYTE_ORDER_MARK) {
+                self.read = BYTE_ORDER_MARK.len() as u64;
+                error::note(&format!("skipped the byte order mark at the start of {}", self.name));
+                buffer.copy_within(BYTE_ORDER_MARK.len()..read, 0);
+                read -= BYTE_ORDER_MARK.len();
+                if read == 0 {
+                    return self.read(buffer);
+                }
+            }
+        }
         self.read += read as u64;
         Ok(read)
     }

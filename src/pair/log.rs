@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Read, Seek, Write};
 
 use tempfile::SpooledTempFile;
 
-use super::tally::messages_in;
+use super::digest::messages_in;
 use crate::error::Fault;
 
 /// The bytes of log kept in memory before it moves to a file.

@@ -1,21 +1,29 @@
 //! The pair: a server that keeps a log of the messages a client sends, and the client.
 //!
-//! The two never see each other; what they share is the wire, the screens, how answers are asked for,
-//! and how hosts are named and connections looked after.
+//! The two do not use each other. They share the protocol, the screens, how answers are asked for, and how
+//! hosts are named and connections watched.
 
+mod address;
 mod client;
+mod connect;
+mod connection;
+mod digest;
 mod editor;
-mod host;
+mod event;
 mod input;
+mod interfaces;
 mod keys;
-mod link;
+mod listen;
 mod log;
+mod progress;
 mod readback;
+mod save;
 mod screen;
 mod server;
-mod tally;
 mod wire;
 
+pub use address::{Endpoint, Ports, parse_port};
 pub use client::Client;
-pub use host::{Ports, parse_port};
+pub use connect::Patience;
+pub use screen::Form;
 pub use server::Server;

@@ -1,36 +1,30 @@
-//! The log as it comes back to the client: shown, saved, and checked against what was sent.
+//! The log as it comes back to the client: shown, saved, and compared with what was sent.
 //!
-//! A log that is short, long or different is always an error, and what is saved of one never has the
-//! name that was meant for the whole. A log of any size takes no memory.
+//! A log that is short, long or different is always an error. The memory that is needed does not depend on the
+//! size of the log.
 
-use std::fs::{File, Permissions};
-use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Write};
 
-use tempfile::NamedTempFile;
-
+use super::connection;
+use super::digest::Digest;
+use super::save::Save;
 use super::screen::Screen;
-use super::tally::Tally;
 use super::wire::{LineEnd, Lines, Next};
-use crate::error::Fault;
+use crate::error::{self, Fault};
 
 /// A log that grows this many bytes beyond twice what was sent is not read any further.
 const TOO_MUCH: u64 = 1024 * 1024;
-
-const CHUNK: usize = 256 * 1024;
 
 /// Reads the log from `source` to its end and shows it, and tells whether it is what was `sent`.
 /// Each line of it is at most `longest` bytes if it is.
 pub fn read_back(
     source: impl Read,
-    sent: &Tally,
+    sent: &Digest,
     longest: usize,
     screen: &mut Screen<impl Write>,
     save: Option<Save>,
 ) -> Result<(), Fault> {
-    let received = Received { source, tally: sent.anew(), save };
+    let received = Received { source, sent, digest: sent.empty_like(), save, told: false };
     let mut lines = Lines::new(received, LineEnd::Lf, longest);
     let ended = loop {
         if !lines.is_ready() {
@@ -50,17 +44,23 @@ pub fn read_back(
             let shown = together.len();
             lines.pass_lines(shown);
         }
-        if lines.source().tally.bytes > 2 * sent.bytes + TOO_MUCH {
+        if lines.source().digest.bytes > 2 * sent.bytes + TOO_MUCH {
             break Ok(());
         }
     };
-    let Received { tally: got, save, .. } = lines.into_source();
+    let Received { digest: got, save, .. } = lines.into_source();
     let judged = judge(sent, &got, ended);
     let saved = save.map_or(Ok(()), |save| save.finish(judged.is_ok()));
-    judged.and(saved)
+    match (&judged, saved) {
+        (Err(_), Err(not_saved)) => {
+            error::tell(&not_saved.into());
+            judged
+        }
+        (_, saved) => judged.and(saved),
+    }
 }
 
-fn judge(sent: &Tally, got: &Tally, ended: io::Result<()>) -> Result<(), Fault> {
+fn judge(sent: &Digest, got: &Digest, ended: io::Result<()>) -> Result<(), Fault> {
     let counts =
         format!("{} of {} bytes, {} of {} messages", got.bytes, sent.bytes, got.messages, sent.messages);
     let whole = got == sent;
@@ -71,9 +71,12 @@ fn judge(sent: &Tally, got: &Tally, ended: io::Result<()>) -> Result<(), Fault> 
     }
     let short = "what is shown above is not the whole log: the server may have failed, see its screen";
     match ended {
-        Err(error) => Err(Fault::new(format!("the server went away inside the log: {counts} came back"))
-            .because(error)
-            .hint(short)),
+        Err(error) if connection::is_loss(&error) => {
+            Err(Fault::new(format!("the connection was lost while the log arrived: {counts} came back"))
+                .because(error)
+                .hint(short))
+        }
+        Err(error) => Err(Fault::new(format!("cannot read the log: {counts} came back")).because(error)),
         Ok(()) if got.bytes < sent.bytes => {
             Err(Fault::new(format!("the log that came back is short: {counts}")).hint(short))
         }
@@ -87,17 +90,33 @@ fn judge(sent: &Tally, got: &Tally, ended: io::Result<()>) -> Result<(), Fault> 
     }
 }
 
-/// Counts, hashes and saves what is read through it.
-struct Received<R> {
+/// Computes the digest of what is read through it, and saves it.
+struct Received<'a, R> {
     source: R,
-    tally: Tally,
+    sent: &'a Digest,
+    digest: Digest,
     save: Option<Save>,
+    /// Whether the user knows what is waited for.
+    told: bool,
 }
 
-impl<R: Read> Read for Received<R> {
+impl<R: Read> Read for Received<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.source.read(buffer)?;
-        self.tally.update(&buffer[..read]);
+        let read = loop {
+            match self.source.read(buffer) {
+                // Nothing came for as long as a read of the source takes at most.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.told && self.digest == *self.sent {
+                        self.told = true;
+                        error::note(
+                            "the whole log has arrived; waiting for the server to close the connection",
+                        );
+                    }
+                }
+                read => break read?,
+            }
+        };
+        self.digest.update(&buffer[..read]);
         if let Some(save) = &mut self.save {
             save.write(&buffer[..read]);
         }
@@ -105,133 +124,19 @@ impl<R: Read> Read for Received<R> {
     }
 }
 
-/// A file that the log is saved to. It gets its name when it is whole; a log that is not keeps the
-/// name with `.partial` behind it.
-#[derive(Debug)]
-pub struct Save {
-    path: PathBuf,
-    /// A file is opened when the log comes: a session that is broken off before leaves nothing behind.
-    out: Option<BufWriter<Target>>,
-    error: Option<io::Error>,
-}
-
-#[derive(Debug)]
-enum Target {
-    /// A regular file, not yet under its name.
-    New(NamedTempFile),
-    /// Something that is there already and is not a file: a pipe, a device.
-    There(File),
-}
-
-impl Save {
-    /// Prepares to save at `path`, so that what stands in the way is known before a session begins.
-    pub fn new(path: &Path) -> Result<Self, Fault> {
-        let cannot = |error| {
-            Fault::usage(format!("cannot save the log in {}", path.display()))
-                .because(error)
-                .hint("give --save-log a file in a directory that exists and can be written")
-        };
-        let kind = match path.metadata() {
-            Err(_) if path.as_os_str().as_bytes().ends_with(b"/") => {
-                return Err(cannot(io::ErrorKind::IsADirectory.into()));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            metadata => Some(metadata.map_err(cannot)?.file_type()),
-        };
-        let mut save = Save { path: path.to_owned(), out: None, error: None };
-        if let Some(kind) = kind {
-            if kind.is_dir() {
-                return Err(cannot(io::ErrorKind::IsADirectory.into()));
-            }
-            let there = File::options().write(true).open(path).map_err(cannot)?;
-            if !kind.is_file() {
-                save.out = Some(BufWriter::with_capacity(CHUNK, Target::There(there)));
-                return Ok(save);
-            }
-            // What a link leads to is replaced, not the link.
-            save.path = path.canonicalize().map_err(cannot)?;
-        }
-        new_file(&save.path).map_err(cannot)?;
-        Ok(save)
-    }
-
-    fn out(&mut self) -> io::Result<&mut BufWriter<Target>> {
-        let out = match self.out.take() {
-            Some(out) => out,
-            None => BufWriter::with_capacity(CHUNK, Target::New(new_file(&self.path)?)),
-        };
-        Ok(self.out.insert(out))
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if self.error.is_none() {
-            self.error = self.out().and_then(|out| out.write_all(bytes)).err();
-        }
-    }
-
-    fn finish(mut self, whole: bool) -> Result<(), Fault> {
-        let flushed = self.error.take().map_or_else(|| self.out()?.flush(), Err);
-        let path = if whole && flushed.is_ok() {
-            self.path.clone()
-        } else {
-            let mut partial = self.path.clone().into_os_string();
-            partial.push(".partial");
-            partial.into()
-        };
-        let kept = match self.out.map(|out| out.into_parts().0) {
-            Some(Target::New(file)) => file.persist(&path).map(|_| ()).map_err(|error| error.error),
-            Some(Target::There(_)) | None => Ok(()),
-        };
-        flushed.and(kept).map_err(|error| {
-            Fault::new(format!("cannot save the log in {}", self.path.display())).because(error)
-        })
-    }
-}
-
-/// A file that may get the name `path`, beside it: whoever may read what has that name now may read
-/// the file too, and nobody else.
-fn new_file(path: &Path) -> io::Result<NamedTempFile> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let now = path.metadata().map(|metadata| metadata.permissions());
-    let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix(".echolog-").suffix(".partial");
-    // The umask takes its part away of a new file's permissions, and not of an older file's.
-    builder.permissions(now.as_ref().map_or(PermissionsExt::from_mode(0o666), Permissions::clone));
-    let file = builder.tempfile_in(directory.unwrap_or(Path::new(".")))?;
-    if let Ok(now) = now {
-        file.as_file().set_permissions(now)?;
-    }
-    Ok(file)
-}
-
-impl Write for Target {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Target::New(file) => file.write(bytes),
-            Target::There(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Target::New(file) => file.flush(),
-            Target::There(file) => file.flush(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pair::screen::Form;
 
     fn back(sent: &[&[u8]], log: &[u8]) -> (String, Result<(), Fault>) {
-        let mut tally = Tally::new();
+        let mut digest = Digest::new();
         for message in sent {
-            tally.update(&[message, &b"\n"[..]].concat());
+            digest.update(&[message, &b"\n"[..]].concat());
         }
         let mut shown = Vec::new();
-        let mut screen = Screen::new(&mut shown);
-        let result = read_back(log, &tally, 100, &mut screen, None);
+        let mut screen = Screen::new(&mut shown, Form::Screen);
+        let result = read_back(log, &digest, 100, &mut screen, None);
         screen.finish().unwrap();
         (String::from_utf8(shown).unwrap(), result)
     }
@@ -251,19 +156,19 @@ mod tests {
                 Err(io::ErrorKind::ConnectionReset.into())
             }
         }
-        let mut sent = Tally::new();
+        let mut sent = Digest::new();
         sent.update(b"one\n");
         let back = |log: &[u8]| {
-            let mut screen = Screen::new(io::sink());
+            let mut screen = Screen::new(io::sink(), Form::Screen);
             read_back(log.chain(Lost), &sent, 100, &mut screen, None)
         };
         back(b"one\n").expect("it is what was sent");
         for log in [&b"one"[..], b"two\n", b"one\n\n"] {
             let error = back(log).expect_err("it is not what was sent");
-            assert!(error.to_string().contains("went away"), "{error}");
+            assert!(error.to_string().contains("was lost"), "{error}");
         }
-        let mut screen = Screen::new(io::sink());
-        read_back(Lost, &Tally::new(), 100, &mut screen, None).expect_err("nothing says that it was all");
+        let mut screen = Screen::new(io::sink(), Form::Screen);
+        read_back(Lost, &Digest::new(), 100, &mut screen, None).expect_err("nothing says that it was all");
     }
 
     #[test]
@@ -283,30 +188,30 @@ mod tests {
     }
 
     #[test]
-    fn a_log_without_end_is_not_read_without_end() {
-        let error = {
-            let mut screen = Screen::new(io::sink());
-            let endless = io::repeat(b'\n');
-            read_back(endless, &Tally::new(), 100, &mut screen, None).expect_err("nothing was sent")
-        };
-        assert!(error.to_string().contains("too long"), "{error}");
+    fn a_source_with_nothing_to_read_is_read_again() {
+        struct Slow(Vec<Option<&'static [u8]>>);
+        impl Read for Slow {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let Some(piece) = self.0.pop() else { return Ok(0) };
+                let piece = piece.ok_or(io::ErrorKind::WouldBlock)?;
+                buffer[..piece.len()].copy_from_slice(piece);
+                Ok(piece.len())
+            }
+        }
+        let mut sent = Digest::new();
+        sent.update(b"one\n");
+        let mut screen = Screen::new(io::sink(), Form::Screen);
+        read_back(Slow(vec![None, Some(b"one\n"), None]), &sent, 100, &mut screen, None)
+            .expect("it is whole");
     }
 
     #[test]
-    fn only_a_whole_log_is_saved_under_its_name() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("log");
-        let partial = directory.path().join("log.partial");
-        let mut sent = Tally::new();
-        sent.update(b"one\n");
-        let save = |log: &[u8]| {
-            let mut screen = Screen::new(io::sink());
-            read_back(log, &sent, 100, &mut screen, Some(Save::new(&path).unwrap()))
+    fn a_log_without_end_is_not_read_without_end() {
+        let error = {
+            let mut screen = Screen::new(io::sink(), Form::Screen);
+            let endless = io::repeat(b'\n');
+            read_back(endless, &Digest::new(), 100, &mut screen, None).expect_err("nothing was sent")
         };
-        save(b"on").expect_err("it is short");
-        assert!(!path.exists());
-        assert_eq!(std::fs::read(&partial).unwrap(), b"on");
-        save(b"one\n").expect("it is whole");
-        assert_eq!(std::fs::read(&path).unwrap(), b"one\n");
+        assert!(error.to_string().contains("too long"), "{error}");
     }
 }

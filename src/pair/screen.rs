@@ -1,8 +1,9 @@
-//! Every phrase that the two programs show, once.
+//! What the two programs write on their standard output: screens for people, one JSON object a line for
+//! programs, or with `--quiet` only messages and log.
 //!
-//! A screen that cannot be written (a closed pipe, a full disk) never stops a session: the first
-//! error is kept, nothing more is written, and [`Screen::finish`] tells of it at the end. Nothing is
-//! written out before [`Screen::flush`] or a full buffer: whoever is about to block flushes.
+//! Every phrase stands here once. A screen that cannot be written (a closed pipe, a full disk) does not stop
+//! a session: the first error is kept, nothing more is written, and [`Screen::finish`] returns the error.
+//! Nothing is written out before [`Screen::flush`] or a full buffer: whoever is about to block flushes.
 
 use std::fmt;
 use std::fs::File;
@@ -12,7 +13,8 @@ use std::os::fd::AsFd;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 
-use crate::error::Fault;
+use super::event::{Content, Event};
+use crate::error::{self, Fault, Patient};
 use crate::escape::{self, Text};
 
 /// The server's prompt for its port, where the command line leaves it out.
@@ -29,15 +31,15 @@ const SENDING: &[u8] = b"client sending message: \"";
 /// The bytes written out at once.
 const CHUNK: usize = 128 * 1024;
 
-/// Standard output as a file, so that nothing is kept back in a buffer but our own. From here on a
-/// limit on the size of files (`ulimit -f`) is an error of whoever writes one, like a full disk.
-pub fn stdout() -> io::Result<File> {
+/// Standard output, without a buffer. From here on a limit on the size of files (`ulimit -f`) is an error
+/// of whoever writes one, like a full disk.
+pub fn stdout() -> io::Result<Patient<File>> {
     // SAFETY: no handler is installed that could run anywhere.
     #[expect(unsafe_code, reason = "what a signal does is changed")]
     unsafe {
         signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
     }
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+    Ok(Patient(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
 }
 
 /// How many messages there were, as the errors of both programs say it.
@@ -53,66 +55,137 @@ impl fmt::Display for After {
     }
 }
 
-/// What one of the programs shows on its standard output.
+/// What is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// The screen that a person reads.
+    #[default]
+    Screen,
+    /// Only the messages (server) or the log (client), one a line.
+    Quiet,
+    /// One JSON object a line for each event.
+    Json,
+}
+
+/// The standard output of one of the programs.
 #[derive(Debug)]
 pub struct Screen<W: Write> {
     out: BufWriter<W>,
+    form: Form,
+    /// The log is written by someone else, where it is saved to standard output.
+    hides_log: bool,
+    /// How many messages were shown, and how many lines of the log.
+    messages: u64,
+    log_lines: u64,
     error: Option<io::Error>,
 }
 
 impl<W: Write> Screen<W> {
     /// A screen with nothing on it.
-    pub fn new(out: W) -> Self {
-        Screen { out: BufWriter::with_capacity(CHUNK, out), error: None }
+    pub fn new(out: W, form: Form) -> Self {
+        let out = BufWriter::with_capacity(CHUNK, out);
+        Screen { out, form, hides_log: false, messages: 0, log_lines: 0, error: None }
     }
 
-    pub fn server_address(&mut self, address: IpAddr) {
-        self.put(|out| writeln!(out, "server is at address: {address}"));
+    /// Whether it is a screen for a person, with prompts.
+    pub fn is_for_people(&self) -> bool {
+        self.form == Form::Screen
     }
 
-    pub fn server_port(&mut self, port: u16) {
-        self.put(|out| writeln!(out, "server is using port: {port}"));
+    /// Leaves the log to someone else who writes to the same place.
+    pub fn hide_log(&mut self) {
+        self.hides_log = true;
     }
 
-    pub fn client_address(&mut self, address: IpAddr) {
-        self.put(|out| writeln!(out, "server connected to client at address: {address}"));
+    /// The server listens.
+    pub fn listening(&mut self, address: IpAddr, port: u16) {
+        match self.form {
+            Form::Screen => self.put(|out| {
+                writeln!(out, "server is at address: {address}")?;
+                writeln!(out, "server is using port: {port}")
+            }),
+            _ => self.event(&Event::Listening { address, port }),
+        }
+    }
+
+    /// A client connected to the server.
+    pub fn client_connected(&mut self, address: IpAddr) {
+        match self.form {
+            Form::Screen => self.put(|out| writeln!(out, "server connected to client at address: {address}")),
+            _ => self.event(&Event::Connected { address, port: None }),
+        }
+    }
+
+    /// A connection ended before it was a session; the caller tells why on standard error.
+    pub fn connection_dropped(&mut self, address: IpAddr, reason: &str) {
+        self.event(&Event::Dropped { address, reason });
     }
 
     pub fn received<'a>(&mut self, message: impl Into<Text<'a>>) {
-        self.quoted(b"server received message: \"", message);
+        match self.form {
+            Form::Screen => self.quoted(b"server received message: \"", message),
+            Form::Quiet => self.whole_line(message),
+            Form::Json => {
+                self.messages += 1;
+                let content = Content(message.into().bytes());
+                self.event(&Event::Message { number: self.messages, content });
+            }
+        }
     }
 
     pub fn client_quits(&mut self) {
-        self.put(|out| out.write_all(b"the client has informed the server that it is quitting\n"));
+        match self.form {
+            Form::Screen => {
+                self.put(|out| out.write_all(b"the client has informed the server that it is quitting\n"));
+            }
+            _ => self.event(&Event::Quit { messages: self.messages }),
+        }
     }
 
-    pub fn connected(&mut self) {
-        self.put(|out| out.write_all(b"client has connected to the server!\n"));
+    /// The client connected to the server at `address`.
+    pub fn connected(&mut self, address: IpAddr, port: u16) {
+        match self.form {
+            Form::Screen => self.put(|out| out.write_all(b"client has connected to the server!\n")),
+            _ => self.event(&Event::Connected { address, port: Some(port) }),
+        }
     }
 
     /// A prompt; the cursor stays behind it.
     pub fn ask(&mut self, prompt: &str) {
-        self.put(|out| out.write_all(prompt.as_bytes()));
+        self.put_for_people(|out| out.write_all(prompt.as_bytes()));
     }
 
     /// What was read behind a prompt, where no terminal has shown it already.
     pub fn typed<'a>(&mut self, text: impl Into<Text<'a>>) {
-        self.whole_line(text);
+        if self.is_for_people() {
+            self.whole_line(text);
+        }
     }
 
     /// The line end that a terminal does not show when input ends behind a prompt.
     pub fn end_of_input(&mut self) {
-        self.put(|out| out.write_all(b"\n"));
+        self.put_for_people(|out| out.write_all(b"\n"));
     }
 
     pub fn sending<'a>(&mut self, message: impl Into<Text<'a>>) {
-        self.quoted(SENDING, message);
+        match self.form {
+            Form::Screen => self.quoted(SENDING, message),
+            Form::Quiet => {}
+            Form::Json => {
+                self.messages += 1;
+                let content = Content(message.into().bytes());
+                self.event(&Event::Sending { number: self.messages, content });
+            }
+        }
     }
 
     /// All that is shown of a message that comes from a file: the prompt, what would have been typed, and
     /// that it is being sent.
     pub fn exchange<'a>(&mut self, message: impl Into<Text<'a>>) {
         let message = message.into();
+        if !self.is_for_people() {
+            return self.sending(message);
+        }
         self.put(|out| {
             out.write_all(ASK_MESSAGE.as_bytes())?;
             escape::write(out, message)?;
@@ -124,25 +197,61 @@ impl<W: Write> Screen<W> {
     }
 
     pub fn quitting(&mut self) {
-        self.put(|out| out.write_all(b"client informing server that it is quitting.\n"));
+        match self.form {
+            Form::Screen => self.put(|out| out.write_all(b"client informing server that it is quitting.\n")),
+            _ => self.event(&Event::Quit { messages: self.messages }),
+        }
     }
 
     pub fn log_follows(&mut self) {
-        self.put(|out| out.write_all(b"client received message log:\n"));
+        self.put_for_people(|out| out.write_all(b"client received message log:\n"));
     }
 
     pub fn log_line<'a>(&mut self, line: impl Into<Text<'a>>) {
-        self.whole_line(line);
+        if self.hides_log {
+            return;
+        }
+        match self.form {
+            Form::Screen | Form::Quiet => self.whole_line(line),
+            Form::Json => {
+                self.log_lines += 1;
+                let content = Content(line.into().bytes());
+                self.event(&Event::Log { number: self.log_lines, content });
+            }
+        }
     }
 
     /// Plain lines of the log, each with its line feed.
     pub fn log_lines(&mut self, lines: &[u8]) {
-        self.put(|out| escape::write(out, Text::plain(lines)));
+        if self.form == Form::Json {
+            for line in lines.split_inclusive(|&byte| byte == b'\n') {
+                self.log_line(Text::plain(line.strip_suffix(b"\n").unwrap_or(line)));
+            }
+        } else if !self.hides_log {
+            self.put(|out| escape::write(out, Text::plain(lines)));
+        }
+    }
+
+    /// The session is over, and everything agrees.
+    pub fn done(&mut self, messages: u64) {
+        self.event(&Event::Done { messages });
+    }
+
+    /// The program fails; it tells the error on standard error as well.
+    pub fn failed(&mut self, error: &anyhow::Error) {
+        let (error, hint) = error::parts(error);
+        self.event(&Event::Error { error: &error, hint: hint.as_deref() });
     }
 
     /// Writes out what has been shown so far.
     pub fn flush(&mut self) {
         self.put(Write::flush);
+    }
+
+    /// Writes out what has been shown so far, and fails where any of it could not be.
+    pub fn must_show(&mut self) -> Result<(), Fault> {
+        self.flush();
+        self.error.take().map_or(Ok(()), |error| Err(Fault::new("cannot write the screen").because(error)))
     }
 
     /// Writes out the rest, and tells whether all of it could be.
@@ -173,6 +282,21 @@ impl<W: Write> Screen<W> {
         });
     }
 
+    fn put_for_people(&mut self, write: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>) {
+        if self.is_for_people() {
+            self.put(write);
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>) {
+        if self.form == Form::Json {
+            self.put(|out| {
+                event.write(out)?;
+                out.write_all(b"\n")
+            });
+        }
+    }
+
     fn put(&mut self, write: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>) {
         if self.error.is_none() {
             self.error = write(&mut self.out).err();
@@ -184,16 +308,19 @@ impl<W: Write> Screen<W> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_screens_read_as_the_design_says() {
+    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 3));
+
+    /// Both programs' output of one session, in `form`.
+    fn session(form: Form) -> String {
         let mut shown = Vec::new();
-        let mut screen = Screen::new(&mut shown);
-        screen.server_address("192.168.1.3".parse().unwrap());
-        screen.server_port(12345);
-        screen.client_address("192.168.1.4".parse().unwrap());
+        let mut screen = Screen::new(&mut shown, form);
+        screen.listening(ADDRESS, 12345);
+        screen.client_connected("192.168.1.4".parse().unwrap());
         screen.received(b"This is my first message");
         screen.client_quits();
-        screen.connected();
+        screen.finish().expect("a vector takes everything");
+        let mut screen = Screen::new(&mut shown, form);
+        screen.connected(ADDRESS, 12345);
         screen.ask(ASK_MESSAGE);
         screen.typed(b"This is my first message");
         screen.sending(b"This is my first message");
@@ -202,7 +329,13 @@ mod tests {
         screen.quitting();
         screen.log_follows();
         screen.log_line(b"This is my first message");
+        screen.done(1);
         screen.finish().expect("a vector takes everything");
+        String::from_utf8(shown).unwrap()
+    }
+
+    #[test]
+    fn the_screens_read_as_the_assignment_words_them() {
         let expected = "\
 server is at address: 192.168.1.3
 server is using port: 12345
@@ -217,13 +350,33 @@ client informing server that it is quitting.
 client received message log:
 This is my first message
 ";
-        assert_eq!(String::from_utf8(shown).unwrap(), expected);
+        assert_eq!(session(Form::Screen), expected);
+    }
+
+    #[test]
+    fn quiet_output_is_the_messages_and_the_log() {
+        assert_eq!(session(Form::Quiet), "This is my first message\nThis is my first message\n");
+    }
+
+    #[test]
+    fn json_output_has_one_object_a_line_for_each_event() {
+        let expected = r#"{"event":"listening","address":"192.168.1.3","port":12345}
+{"event":"connected","address":"192.168.1.4"}
+{"event":"message","number":1,"text":"This is my first message"}
+{"event":"quit","messages":1}
+{"event":"connected","address":"192.168.1.3","port":12345}
+{"event":"sending","number":1,"text":"This is my first message"}
+{"event":"quit","messages":1}
+{"event":"log","number":1,"text":"This is my first message"}
+{"event":"done","messages":1}
+"#;
+        assert_eq!(session(Form::Json), expected);
     }
 
     #[test]
     fn an_exchange_is_a_prompt_what_was_typed_and_what_is_sent() {
         let mut shown = Vec::new();
-        let mut screen = Screen::new(&mut shown);
+        let mut screen = Screen::new(&mut shown, Form::Screen);
         screen.ask(ASK_MESSAGE);
         screen.typed(b"one\x07");
         screen.sending(b"one\x07");
@@ -236,7 +389,7 @@ This is my first message
     #[test]
     fn text_from_outside_is_escaped_wherever_it_is_shown() {
         let mut shown = Vec::new();
-        let mut screen = Screen::new(&mut shown);
+        let mut screen = Screen::new(&mut shown, Form::Screen);
         screen.received(b"\x1b[2J");
         screen.sending(b"\x07");
         screen.typed(b"\r");
@@ -261,8 +414,8 @@ This is my first message
             }
         }
         let mut full = Full(0);
-        let mut screen = Screen::new(&mut full);
-        screen.connected();
+        let mut screen = Screen::new(&mut full, Form::Screen);
+        screen.connected(ADDRESS, 1);
         screen.flush();
         screen.quitting();
         screen.flush();

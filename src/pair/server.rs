@@ -2,17 +2,16 @@
 //!
 //! [`Server::run`] binds and accepts; [`serve`] speaks the protocol, over any stream.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, TcpListener};
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::IpAddr;
 
-use socket2::SockRef;
-
-use super::host::{self, Ports};
+use super::address::Ports;
+use super::connection;
 use super::input::Input;
-use super::link::Link;
+use super::interfaces;
+use super::listen;
 use super::log::Log;
-use super::screen::{self, After, Screen};
+use super::screen::{self, After, Form, Screen};
 use super::wire::{self, LineEnd, Lines, Next, QUIT};
 use crate::error::{self, Fault};
 use crate::escape::Text;
@@ -30,68 +29,62 @@ pub struct Server {
     pub max_message: usize,
     /// The largest log, in bytes, line ends included.
     pub max_log: u64,
+    /// What it writes on standard output.
+    pub form: Form,
 }
 
 impl Server {
     /// Serves one client to the end of its session.
     pub fn run(self) -> anyhow::Result<()> {
-        let mut screen = Screen::new(screen::stdout()?);
-        let ports = match self.ports {
-            Some(ports) => ports,
-            None => Input::stdin(true)?.ask(screen::ASK_PORT, &mut screen, str::parse)?,
-        };
-        let listener = host::listen(self.bind.as_deref(), ports)?;
-        screen.server_address(host::address_to_show(&listener)?);
-        screen.server_port(listener.local_addr()?.port());
-        screen.flush();
-        let (link, client) = accept(&listener, &self.allow)?;
-        // A second client is refused from here on, instead of waiting for a turn that never comes.
-        drop(listener);
-        screen.client_address(client);
-
-        let mut log = Log::new(self.max_log);
-        let served = serve(&link, &mut screen, &mut log, self.max_message).and_then(|()| {
-            log.send_back(&mut &link)?.and_then(|()| link.close_in_order()).map_err(|error| {
-                match error.kind() {
-                    io::ErrorKind::Deadlock => {
-                        Fault::new("the client goes on sending after its quit, and does not read its log")
-                    }
-                    _ => Fault::new("the client went away before it had the whole log").because(error),
-                }
-            })
-        });
+        let mut screen = Screen::new(screen::stdout()?, self.form);
+        let held = self.hold(&mut screen);
+        match &held {
+            Ok(messages) => screen.done(*messages),
+            Err(error) => screen.failed(error),
+        }
         let shown = screen.finish();
-        served?;
+        held?;
         Ok(shown?)
     }
-}
 
-/// The first client that is allowed, and its address.
-fn accept(listener: &TcpListener, allow: &[IpAddr]) -> Result<(Link, IpAddr), Fault> {
-    let cannot = |error| Fault::new("cannot accept a client").because(error);
-    loop {
-        let (stream, from) = match listener.accept() {
-            Ok(accepted) => accepted,
-            // A client that was gone before its turn; accept(2) says to try again.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) =>
-            {
-                continue;
-            }
-            Err(error) => return Err(cannot(error)),
+    /// Holds one session; returns the number of its messages.
+    fn hold(&self, screen: &mut Screen<impl Write>) -> anyhow::Result<u64> {
+        let ports = match self.ports {
+            Some(ports) => ports,
+            None => Input::stdin(screen.is_for_people())?
+                .ask(screen::ASK_PORT, screen, |answer| answer.parse::<Ports>().map_err(Fault::usage))?,
         };
-        let from = from.ip().to_canonical();
-        if allow.is_empty() || allow.iter().any(|allowed| allowed.to_canonical() == from) {
-            return Ok((Link::new(stream).map_err(cannot)?, from));
+        let listener = listen::listen(self.bind.as_deref(), ports)?;
+        let (address, others) = interfaces::addresses_to_show(&listener)?;
+        screen.listening(address, listener.local_addr()?.port());
+        // A server whose port nobody can learn is of no use.
+        screen.must_show()?;
+        if !others.is_empty() {
+            let others: Vec<String> =
+                others.iter().map(|own| format!("{} ({})", own.address, own.interface)).collect();
+            error::note(&format!("this computer has more addresses: {}", others.join(", ")));
         }
-        error::note(&format!("refused a connection from {from}: --allow does not name it"));
-        // By a reset: to a client that quits at once, an orderly end would look like an empty log.
-        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        let client = listen::accept(listener, &self.allow, screen)?;
+        let mut log = Log::new(self.max_log);
+        serve(&client, screen, &mut log, self.max_message)?;
+        let messages = log.messages();
+        log.send_back(&mut &client)?.and_then(|()| client.close_in_order()).map_err(|error| {
+            match error.kind() {
+                std::io::ErrorKind::Deadlock => {
+                    Fault::new("the client goes on sending after its quit, and does not read its log")
+                }
+                _ if connection::is_loss(&error) => {
+                    Fault::new("the client disconnected before it had the whole log").because(error)
+                }
+                _ => Fault::new("cannot send the log").because(error),
+            }
+        })?;
+        Ok(messages)
     }
 }
 
-/// Shows and logs what `client` sends until it quits. Any other end is an error that says how many
-/// messages were kept.
+/// Shows and logs what `client` sends until it quits. Any other end is an error that says how many messages
+/// were logged.
 fn serve(
     client: impl Read,
     screen: &mut Screen<impl Write>,
@@ -130,26 +123,38 @@ fn serve(
                 screen.received(message);
                 continue;
             }
-            Ok(Next::TooLong) => {
-                Fault::new(format!("{after}, one came that is longer than the limit of {max_message} bytes"))
-                    .hint("raise the limit with --max-message")
-            }
-            Ok(Next::End) => Fault::new(format!("the client left without quit, {after}")),
+            Ok(Next::TooLong) => Fault::new(format!(
+                "{after}, the client sent one that is longer than the limit of {max_message} bytes"
+            ))
+            .hint("raise the limit with --max-message"),
+            Ok(Next::End) => Fault::new(format!("the client disconnected without quit, {after}")),
             Ok(Next::Tail(cut)) => {
-                let cut = cut.len();
-                Fault::new(format!("the client left inside a message, {after}; the {cut} bytes of it are not kept"))
+                let cut = discarded(cut.len());
+                Fault::new(format!("the client disconnected in the middle of a message, {after}; {cut}"))
+            }
+            Err(error) if !connection::is_loss(&error) => {
+                Fault::new(format!("cannot read from the client, {after}")).because(error)
             }
             Err(error) => Fault::new(match lines.unfinished() {
-                0 => format!("the connection to the client was lost {after}"),
-                cut => format!("the connection to the client was lost inside a message, {after}; the {cut} bytes of it are not kept"),
+                0 => format!("the connection to the client was lost, {after}"),
+                cut => format!(
+                    "the connection to the client was lost in the middle of a message, {after}; {}",
+                    discarded(cut)
+                ),
             })
             .because(error),
         });
     }
 }
 
+fn discarded(bytes: usize) -> String {
+    if bytes == 1 { "its 1 byte was discarded".into() } else { format!("its {bytes} bytes were discarded") }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     /// Hands out its pieces one a read, and then its error, if it has one.
@@ -172,7 +177,7 @@ mod tests {
     /// The screen, the log and the error after `pieces` and an orderly end, or `error`.
     fn served(pieces: &[&[u8]], error: Option<io::ErrorKind>) -> (String, Vec<u8>, Option<String>) {
         let mut shown = Vec::new();
-        let mut screen = Screen::new(&mut shown);
+        let mut screen = Screen::new(&mut shown, Form::Screen);
         let mut log = Log::new(1000);
         let result = serve(Pieces { pieces: pieces.to_vec(), error }, &mut screen, &mut log, 10);
         screen.finish().unwrap();
@@ -203,26 +208,26 @@ mod tests {
         assert_eq!(shown, "server received message: \"one\"\n");
         let error = error.unwrap();
         assert!(
-            error.starts_with("error: the connection to the client was lost inside a message"),
+            error.starts_with("error: the connection to the client was lost in the middle of a message"),
             "{error}"
         );
     }
 
     #[test]
-    fn an_end_between_messages_an_end_inside_one_and_a_reset_are_three_things() {
+    fn an_end_between_messages_one_inside_a_message_and_a_reset_are_told_apart() {
         let (_, log, error) = served(&[b"one\ntwo\n"], None);
-        assert_eq!(error.unwrap(), "error: the client left without quit, after 2 messages\n");
+        assert_eq!(error.unwrap(), "error: the client disconnected without quit, after 2 messages\n");
         assert_eq!(log, b"one\ntwo\n");
         let (shown, log, error) = served(&[b"one\ntwo"], None);
         assert_eq!(
             error.unwrap(),
-            "error: the client left inside a message, after 1 message; the 3 bytes of it are not kept\n"
+            "error: the client disconnected in the middle of a message, after 1 message; its 3 bytes were discarded\n"
         );
         assert_eq!((shown.as_str(), &log[..]), ("server received message: \"one\"\n", &b"one\n"[..]));
         let (_, _, error) = served(&[b"one\n"], Some(io::ErrorKind::ConnectionReset));
         assert_eq!(
             error.unwrap(),
-            "error: the connection to the client was lost after 1 message: connection reset\n"
+            "error: the connection to the client was lost, after 1 message: connection reset\n"
         );
     }
 

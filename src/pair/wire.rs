@@ -10,7 +10,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::tally::{Tally, messages_in};
+use super::digest::{Digest, messages_in};
 use crate::escape;
 
 /// The message that ends a session. Nothing else does: `Quit`, ` quit` and `quit now` are messages.
@@ -19,18 +19,18 @@ pub const QUIT: &[u8] = b"quit";
 /// The bytes sent at once, and read at once while lines are short.
 const CHUNK: usize = 256 * 1024;
 
-/// Sends messages as a client does, in large pieces, and tallies them.
+/// Sends messages as a client does, in large pieces, and computes their digest.
 pub struct Sender<W> {
     wire: W,
     /// What is to come next of the log that the messages make.
     pending: Vec<u8>,
-    sent: Tally,
+    sent: Digest,
 }
 
 impl<W: Write> Sender<W> {
     /// To send over `wire`.
     pub fn new(wire: W) -> Self {
-        Sender { wire, pending: Vec::with_capacity(CHUNK), sent: Tally::new() }
+        Sender { wire, pending: Vec::with_capacity(CHUNK), sent: Digest::new() }
     }
 
     /// Sends `message`, at the latest at the next [`flush`](Self::flush).
@@ -74,8 +74,8 @@ impl<W: Write> Sender<W> {
         self.sent.messages + messages_in(&self.pending)
     }
 
-    /// The tally of all that was sent.
-    pub fn into_sent(self) -> Tally {
+    /// The digest of all that was sent.
+    pub fn into_sent(self) -> Digest {
         self.sent
     }
 
@@ -288,6 +288,8 @@ impl<R: Read> Lines<R> {
         if self.end == self.buffer.len() {
             // Doubling, but never much beyond the longest line there may be.
             let wanted = (2 * self.buffer.len()).max(CHUNK).min(self.longest().saturating_add(CHUNK));
+            // Where memory is limited, this is an error rather than the end of the program.
+            self.buffer.try_reserve(wanted - self.buffer.len())?;
             self.buffer.resize(wanted, 0);
         }
         let read = loop {
@@ -456,7 +458,7 @@ mod tests {
             }
             sender.flush().unwrap();
             let sent = sender.into_sent();
-            let mut log = sent.anew();
+            let mut log = sent.empty_like();
             log.update(&messages.iter().flat_map(|message| [message, &b"\n"[..]].concat()).collect::<Vec<_>>());
             prop_assert!(sent == log && sent.messages == log.messages);
             let sent: Vec<Owned> = messages.into_iter().map(Owned::Line).collect();

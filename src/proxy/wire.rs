@@ -66,13 +66,14 @@ impl Wire {
         split(Direction::ToServer, to_server).chain(split(Direction::ToClient, to_client)).collect()
     }
 
-    /// One wire for each position in such a session, from before the first byte to after the last, in
-    /// both directions, by FIN and by reset.
+    /// One wire for each position in such a session, from after the first byte to after the last, in both
+    /// directions, by FIN and by reset. (A connection that ends before the first byte may be a port scan,
+    /// after which a server waits for its client.)
     pub fn every_cut(to_server: u64, to_client: u64) -> Vec<Wire> {
         let mut wires = Vec::new();
         for (toward, length) in [(Direction::ToServer, to_server), (Direction::ToClient, to_client)] {
             for by in [End::Fin, End::Rst] {
-                wires.extend((0..=length).map(|at| Wire::Cut { toward, at, by }));
+                wires.extend((1..=length).map(|at| Wire::Cut { toward, at, by }));
             }
         }
         wires
@@ -184,15 +185,8 @@ mod tests {
         );
         assert_eq!(names(Wire::every_split(0, 1)), [""; 0]);
         assert_eq!(
-            names(Wire::every_cut(1, 0)),
-            [
-                "cut:to-server:0:fin",
-                "cut:to-server:1:fin",
-                "cut:to-server:0:rst",
-                "cut:to-server:1:rst",
-                "cut:to-client:0:fin",
-                "cut:to-client:0:rst",
-            ]
+            names(Wire::every_cut(2, 0)),
+            ["cut:to-server:1:fin", "cut:to-server:2:fin", "cut:to-server:1:rst", "cut:to-server:2:rst"]
         );
     }
 }

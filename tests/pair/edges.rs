@@ -36,12 +36,14 @@ fn a_server_that_goes_while_half_a_line_has_come_is_noticed_at_once() {
     // More than a pipe holds: it can all be written only when some of it has been read.
     client.shows(&screens::client_sending(&[])).types("x".repeat(64 * 1024 + 1));
     drop(server);
-    client.complains("error: the server closed the connection after 0 messages\n");
+    client.complains(
+        "error: the connection to the server was lost after 0 messages: Connection reset by peer\n",
+    );
     client.ends().is(
         1,
         &(screens::client_sending(&[]) + "\n"),
-        "error: the server closed the connection after 0 messages\n\
-         hint: the log is lost with it; the server's screen may tell why it went\n",
+        "error: the connection to the server was lost after 0 messages: Connection reset by peer\n\
+         hint: the log is lost; the server's screen may say why\n",
     );
 }
 
@@ -163,7 +165,7 @@ fn a_file_that_may_not_be_written_is_not_replaced() {
         "",
         &format!(
             "error: cannot save the log in {file}: Permission denied\n\
-             hint: give --save-log a file in a directory that exists and can be written\n"
+             hint: give --save-log a file in a directory that exists and can be written, or - for standard output\n"
         ),
     );
 }

@@ -166,10 +166,13 @@ fn a_message_longer_than_a_line_of_the_terminal_arrives_whole() {
 #[apply(test)]
 fn ctrl_c_ends_the_client_by_its_signal_and_leaves_the_terminal_as_it_was() {
     let server = Server::start(&[]);
-    let mut terminal = Terminal::with_half_a_message(&server);
+    let mut terminal = Terminal::with_client_of(&server);
+    terminal.types("one\r");
+    terminal.shows("sending");
+    terminal.shows(PROMPT);
     terminal.types(CTRL_C);
     assert_eq!(terminal.ends().0, 128 + Signal::SIGINT as i32);
-    server.running.complains("error: the client left without quit, after 0 messages\n");
+    server.running.complains("error: the client disconnected without quit, after 1 message\n");
 }
 
 #[apply(test)]
@@ -180,7 +183,12 @@ fn a_server_that_goes_away_is_noticed_at_the_prompt_and_the_terminal_left_as_it_
     kill(Pid::from_raw(id), Signal::SIGKILL).expect("the server runs");
     let (code, shown) = terminal.ends();
     assert_eq!(code, 1);
-    assert!(shown.contains("\r\nerror: the server closed the connection after 0 messages\r\n"), "{shown}");
+    assert!(
+        shown.contains(
+            "\r\nerror: the connection to the server was lost after 0 messages: Connection reset by peer\r\n"
+        ),
+        "{shown}"
+    );
 }
 
 #[apply(test)]
@@ -211,7 +219,9 @@ fn an_interrupt_that_was_not_typed_ends_the_client_too() {
 
 #[apply(test)]
 fn a_signal_that_ends_the_client_leaves_the_terminal_as_it_was() {
-    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+    for signal in
+        [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGALRM, Signal::SIGABRT]
+    {
         let server = Server::start(&[]);
         let terminal = Terminal::with_half_a_message(&server);
         kill(terminal.client, signal).expect("the client runs");
@@ -236,7 +246,7 @@ fn a_signal_that_ends_the_client_in_the_background_leaves_the_terminal_to_whoeve
     for signal in [Signal::SIGTERM, Signal::SIGCONT] {
         kill(terminal.client, signal).expect("the client is there");
     }
-    server.running.complains("error: the client left without quit, after 0 messages\n");
+    server.running.complains("ended before it sent anything; listening again\n");
     assert_eq!(stty("-g"), theirs);
     stty(&terminal.settings);
     // There is nothing to resume.
@@ -277,7 +287,7 @@ fn what_is_typed_and_is_not_utf_8_is_refused_and_asked_for_again() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
     terminal.types_bytes(b"caf\xe9 and more\r");
-    terminal.shows("error: what was typed is not UTF-8; it was not sent\r\n");
+    terminal.shows("error: the input is not UTF-8; it was not sent\r\n");
     terminal.shows(PROMPT);
     terminal.types("coffee\r");
     server.running.shows("at address: 127.0.0.1\nserver received message: \"coffee\"\n");
@@ -300,6 +310,6 @@ fn a_server_that_goes_away_while_the_client_is_stopped_leaves_the_terminal_as_it
         terminal.types("yes\r");
         let (code, shown) = terminal.ends();
         assert_eq!(code, 1);
-        assert!(shown.contains("error: the server closed the connection after 0 messages"), "{shown}");
+        assert!(shown.contains("error: the connection to the server was lost after 0 messages"), "{shown}");
     }
 }

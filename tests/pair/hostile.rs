@@ -66,7 +66,7 @@ fn a_server_that_answers_and_no_longer_reads_is_no_reason_to_wait_without_end() 
     assert_eq!(ended.status.code(), Some(1), "{ended}");
     assert!(
         ended.err.starts_with(
-            "error: the server sends before it is asked for the log, and reads no further after "
+            "error: the server sends before it is asked for the log, and has stopped reading after "
         ),
         "{ended}"
     );
@@ -211,7 +211,7 @@ fn a_message_without_end_is_refused_and_takes_no_memory() {
     let ended = server.ends();
     assert_eq!(
         ended.err,
-        "error: after 0 messages, one came that is longer than the limit of 1048576 bytes\n\
+        "error: after 0 messages, the client sent one that is longer than the limit of 1048576 bytes\n\
          hint: raise the limit with --max-message\n"
     );
     assert_eq!(ended.status.code(), Some(1));

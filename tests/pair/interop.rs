@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::common::{Running, Server, echolog, file_with, needs, own_port, run, screens};
+use crate::errors::errors_of;
 
 /// Holds a session of `client`, somebody else's program, with our server. Each message is typed when
 /// the one before it has been shown; `quit` is what is typed last.
@@ -74,7 +75,7 @@ fn a_client_that_gives_up_on_its_input_without_quit_is_told() {
     let screen = screens::server_ready("127.0.0.1", server.port)
         + &screens::server_connected("127.0.0.1")
         + &screens::server_received("one");
-    server.ends().is(1, &screen, "error: the client left without quit, after 1 message\n");
+    server.ends().is(1, &screen, "error: the client disconnected without quit, after 1 message\n");
     client.ends().shows("");
 }
 
@@ -96,7 +97,8 @@ fn is_served_by(server: &mut Command, address: &str, port: &str) {
     let (_kept, script) = file_with(messages.join("\n") + "\nquit\n");
     // It does not say when it is ready, and takes one connection: so the client keeps trying.
     let client = run(&mut echolog(&["client", address, port, "--wait", "20", "--script", &script]));
-    client.shows(&screens::client(&messages));
+    assert_eq!((errors_of(&client).as_str(), client.status.code()), ("", Some(0)), "{client}");
+    assert_eq!(client.out, screens::client(&messages));
     server.ends().shows("");
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use macro_rules_attribute::apply;
+
 use crate::common::{Server, screens};
 use crate::editor::{CTRL_C, LEFT, PROMPT, Terminal};
 
@@ -88,7 +90,7 @@ fn received(screen: &str) -> Vec<&str> {
     screen.lines().filter_map(|line| message(line).map(|(start, end)| &line[start..end])).collect()
 }
 
-#[test]
+#[apply(test)]
 fn every_key_leaves_the_screen_as_what_is_sent() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -108,7 +110,8 @@ fn every_key_leaves_the_screen_as_what_is_sent() {
     assert_eq!(messages.len(), 1 + KEYS.len(), "one message a key\n{ended}");
 
     // What a person saw behind each prompt when it was entered.
-    let bytes: Vec<u8> = shown.chars().map(|character| u8::try_from(u32::from(character)).unwrap()).collect();
+    let bytes: Vec<u8> =
+        shown.chars().map(|character| u8::try_from(u32::from(character)).expect("a byte")).collect();
     let mut screen = vt100::Parser::new(24, 80, 0);
     let mut at_entry = Vec::new();
     for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -133,7 +136,7 @@ fn every_key_leaves_the_screen_as_what_is_sent() {
     assert_eq!(at_entry.len(), messages.len());
 }
 
-#[test]
+#[apply(test)]
 fn a_tab_is_a_character_of_the_message_and_repeats_nothing() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -146,7 +149,7 @@ fn a_tab_is_a_character_of_the_message_and_repeats_nothing() {
     assert_eq!(terminal.ends().0, 0);
 }
 
-#[test]
+#[apply(test)]
 fn a_long_paste_without_brackets_takes_time_linear_in_its_length() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -163,7 +166,7 @@ fn a_long_paste_without_brackets_takes_time_linear_in_its_length() {
     assert_eq!(terminal.ends().0, 0);
 }
 
-#[test]
+#[apply(test)]
 fn lines_pasted_without_brackets_are_messages_of_their_own() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_client_of(&server);
@@ -175,7 +178,7 @@ fn lines_pasted_without_brackets_are_messages_of_their_own() {
     assert_eq!(received(&server.ends().out), lines);
 }
 
-#[test]
+#[apply(test)]
 fn ctrl_c_clears_a_line_and_ends_the_client_at_an_empty_one() {
     let server = Server::start(&[]);
     let mut terminal = Terminal::with_half_a_message(&server);

@@ -1,6 +1,7 @@
 //! What the command line offers beyond the assignment.
 
 use macro_rules_attribute::apply;
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -68,8 +69,9 @@ fn without_bind_a_server_is_reached_over_ipv4_and_ipv6_and_shows_each_as_what_it
 #[apply(test)]
 fn a_second_client_is_refused_at_once() {
     let server = Server::start(&[]);
-    let _first = server.connect();
-    server.shows("server connected to client");
+    let mut first = server.connect();
+    first.write_all(b"one\n").expect("the server reads");
+    server.shows("\"one\"");
     let second = run(&mut server.client(&[]));
     assert!(second.err.contains("nobody listens there"), "{second}");
     assert_eq!((second.status.code(), second.out.as_str()), (Some(1), ""), "{second}");
@@ -93,8 +95,15 @@ fn a_client_that_allow_does_not_name_is_refused_and_the_server_goes_on_waiting()
 fn wait_lets_the_client_start_before_its_server() {
     let port = own_port();
     let client = Running::start(&mut echolog(&["client", "127.0.7.4", &port, "--wait", "20"]));
+    client.complains("trying again for 20 s\n");
     let server = Server::starting(&mut echolog(&["server", &port, "--bind", "127.0.7.4"]));
-    client.ends().shows(&(screens::client_sending(&[]) + "\n" + &screens::client_quitting(&[])));
+    client.ends().is(
+        0,
+        &(screens::client_sending(&[]) + "\n" + &screens::client_quitting(&[])),
+        &format!(
+            "note: cannot connect to 127.0.7.4 on port {port}: nobody listens there; trying again for 20 s\n"
+        ),
+    );
     assert_eq!(server.ends().status.code(), Some(0));
 }
 
@@ -134,7 +143,12 @@ fn a_server_that_goes_away_during_a_pause_is_noticed_at_once() {
     client.shows("client sending message: \"one\"\n");
     drop(server);
     let ended = client.ends();
-    assert!(ended.err.starts_with("error: the server closed the connection after 1 message\n"), "{ended}");
+    assert!(
+        ended.err.starts_with(
+            "error: the connection to the server was lost after 1 message: Connection reset by peer\n"
+        ),
+        "{ended}"
+    );
     assert_eq!(ended.status.code(), Some(1), "{ended}");
 }
 

@@ -18,7 +18,7 @@ fn a_mistyped_port_is_asked_for_again_at_the_server() {
     let port = own_port();
     let mut server = Terminal::start(&["server", "--bind", "127.0.5.1"]);
     for (wrong, error) in [
-        ("12a45", "error: \"12a45\" is not a port number"),
+        ("12a45", "error: 12a45 is not a port number"),
         ("123456", "error: port 123456 is not between 1 and 65535"),
         ("", "error: a port is needed, a number from 1 to 65535"),
     ] {
@@ -110,7 +110,7 @@ fn ctrl_c_ends_the_client_at_any_prompt_as_the_signal_does_and_the_server_tells_
     let screen = screens::server_ready("127.0.0.1", server.port)
         + &screens::server_connected("127.0.0.1")
         + &screens::server_received("one");
-    server.ends().is(1, &screen, "error: the client left without quit, after 1 message\n");
+    server.ends().is(1, &screen, "error: the client disconnected without quit, after 1 message\n");
 }
 
 #[apply(test)]
@@ -133,8 +133,8 @@ fn ctrl_c_ends_the_server_at_any_time_and_the_client_tells_of_it() {
     client.ends_with(
         1,
         &(screens::client_sending(&[])
-            + "\nerror: the server closed the connection after 0 messages\n\
-               hint: the log is lost with it; the server's screen may tell why it went\n"),
+            + "\nerror: the connection to the server was lost after 0 messages: Connection reset by peer\n\
+               hint: the log is lost; the server's screen may say why\n"),
     );
 }
 
@@ -152,7 +152,10 @@ fn a_server_that_goes_while_someone_types_is_told_at_once_and_a_started_line_is_
     drop(server);
     let (shown, status) = client.ends();
     assert!(matches!(status, WaitStatus::Exited(_, 1)), "{status:?}\n{shown}");
-    assert!(shown.contains("\nerror: the server "), "the error has a line of its own\n{shown}");
+    assert!(
+        shown.contains("\nerror: the connection to the server was lost "),
+        "the error has a line of its own\n{shown}"
+    );
 }
 
 #[apply(test)]

@@ -1,21 +1,19 @@
-//! One connection, looked after.
+//! One TCP connection, and how its loss is noticed.
 //!
-//! What holds: a peer that is gone (closed, reset, or at the far end of a cut cable) is noticed
-//! within 30 seconds; a peer that lives but takes its time to read is waited for, however long. TCP alone
-//! gives only one of the two: without a time-out, unacknowledged bytes are sent again for a quarter
-//! of an hour; with `TCP_USER_TIMEOUT`, Linux also ends a connection whose peer answers every probe
-//! but does not read (a pager, a stopped terminal). So the time-out is on, except while the peer has
-//! acknowledged all it was sent and has closed its window: a cable that is cut just then is noticed
-//! only when TCP itself gives up, after up to half an hour.
+//! A peer that is gone (closed, reset, or at the far end of a cut cable) is noticed within 30 seconds. A slow
+//! peer does not time out. TCP alone gives only one of the two: without a timeout, it sends unacknowledged
+//! bytes again for a quarter of an hour; with `TCP_USER_TIMEOUT`, Linux also ends a connection whose peer
+//! answers every probe but does not read (a pager, a stopped terminal). So the timeout is set, except while
+//! the peer has acknowledged all it was sent and has closed its window: a cable that is cut at that time is
+//! noticed when TCP itself gives up, after up to half an hour.
 //!
-//! And two that only write do not wait for each other without end: where a write does not get on, what
-//! the peer has sent meanwhile is taken in, and kept for who reads later; beyond [`EARLY`] the write
-//! fails.
+//! Two programs that both only write do not block each other forever: where a write makes no progress, what
+//! the peer has sent is read and kept for a later read; beyond [`EARLY`] bytes the write fails.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -31,24 +29,24 @@ const IDLE: Duration = Duration::from_secs(10);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// A peer that has not answered for this time is gone.
 const UNANSWERED: Duration = Duration::from_secs(20);
-/// How often a write that does not get on looks whether the peer lives.
+/// A read or a write that makes no progress for this time returns, and the peer is checked.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How many bytes of a peer are kept that were not asked for yet, while it does not read.
+/// The bytes that a peer may send before they are read, while it does not read itself.
 const EARLY: usize = 1024 * 1024;
 
-/// What a peer may still send after its session, and how long it may take to close, once
+/// The bytes that a peer may send after its session, and the time it may take to close the connection after
 /// everything it was sent has arrived.
 const DRAIN_BYTES: usize = 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// A connection to the other program.
 #[derive(Debug)]
-pub struct Link {
+pub struct Connection {
     stream: TcpStream,
-    /// Whether the time-out is off, for a peer that lives and does not read.
+    /// Whether the timeout is off, for a peer that is alive and does not read.
     patient: Cell<bool>,
-    /// What was taken in while a write did not get on.
+    /// Bytes that were read while a write made no progress.
     early: RefCell<VecDeque<u8>>,
 }
 
@@ -63,15 +61,52 @@ pub enum Woken {
     Gone(Option<io::Error>),
 }
 
-impl Link {
-    /// Looks after `stream` from now on.
+impl Connection {
+    /// Takes `stream` over.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         let socket = SockRef::from(&stream);
         socket.set_tcp_nodelay(true)?;
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(PROBE_INTERVAL))?;
         socket.set_tcp_user_timeout(Some(UNANSWERED))?;
         stream.set_write_timeout(Some(LOOK))?;
-        Ok(Link { stream, patient: Cell::new(false), early: RefCell::default() })
+        Ok(Connection { stream, patient: Cell::new(false), early: RefCell::default() })
+    }
+
+    /// From now on the connection ends with a reset, however this program ends: the peer must not take what
+    /// it has got by then for all there is. [`close_in_order`](Self::close_in_order) ends that.
+    pub fn end_with_reset(&self) -> io::Result<()> {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+    }
+
+    /// The peer's address and port.
+    pub fn peer(&self) -> io::Result<SocketAddr> {
+        let peer = self.stream.peer_addr()?;
+        Ok(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
+    }
+
+    /// From now on a read that gets nothing for 2 seconds fails with the kind `WouldBlock`.
+    pub fn limit_reads(&self) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(LOOK))
+    }
+
+    /// Waits until the peer has sent something, and returns whether it has; if not, it is gone. `Ok(None)`:
+    /// `time` has passed.
+    pub fn wait_for_data(&self, time: Option<Duration>) -> io::Result<Option<bool>> {
+        let end = time.map(|time| Instant::now() + time);
+        loop {
+            match poll(&mut [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)], timeout(end)) {
+                Ok(0) if end.is_some_and(|end| Instant::now() >= end) => return Ok(None),
+                Ok(0) | Err(Errno::EINTR) => continue,
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match recv(self.stream.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+                Ok(bytes) => return Ok(Some(bytes > 0)),
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(error) if is_loss(&error.into()) => return Ok(Some(false)),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Waits until `input` can be read, the peer is gone, or `time` is over.
@@ -101,6 +136,7 @@ impl Link {
     /// that is closed with unread bytes in it is reset (RFC 2525, section 2.17), and that can destroy
     /// what is still on its way. Bounded in bytes, and in time from when everything has arrived.
     pub fn close_in_order(self) -> io::Result<()> {
+        SockRef::from(&self.stream).set_linger(None)?;
         if let Err(error) = self.stream.shutdown(Shutdown::Write) {
             // A connection that was reset is no longer one; why is kept apart.
             return Err(self.stream.take_error()?.unwrap_or(error));
@@ -147,7 +183,7 @@ impl Link {
         }
     }
 
-    /// Takes in what the peer has sent, since it may read on only when that is gone.
+    /// Reads what the peer has sent: it may read on only when that is gone.
     fn take_in(&self) -> io::Result<()> {
         let mut early = self.early.borrow_mut();
         let mut buffer = vec![0; 64 * 1024];
@@ -161,7 +197,7 @@ impl Link {
         Err(io::ErrorKind::Deadlock.into())
     }
 
-    /// Decides anew whether the peer is waited for without a time-out.
+    /// Decides whether the peer is waited for without a timeout.
     fn look_after(&self) -> io::Result<()> {
         let InFlight { unacknowledged, unsent } = self.in_flight()?;
         self.set_patient(unsent > 0 && unacknowledged == 0)
@@ -189,6 +225,22 @@ impl Link {
         }
         Ok(InFlight { unacknowledged: queued - unsent, unsent })
     }
+}
+
+/// Whether `error` says that the peer or the way to it is gone, rather than that this computer cannot go on.
+pub fn is_loss(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::BrokenPipe
+            | Kind::NotConnected
+            | Kind::TimedOut
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+    ) || error.raw_os_error().is_some_and(|number| Errno::from_raw(number) == Errno::EHOSTDOWN)
 }
 
 /// Bytes written to a socket that the peer has not acknowledged: sent, and not yet sent.
@@ -223,7 +275,7 @@ fn timeout(end: Option<Instant>) -> PollTimeout {
     })
 }
 
-impl Read for &Link {
+impl Read for &Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut early = self.early.borrow_mut();
         if early.is_empty() { (&self.stream).read(buffer) } else { early.read(buffer) }
@@ -231,7 +283,7 @@ impl Read for &Link {
 }
 
 /// An error of the kind `Deadlock` means that the peer sends more than [`EARLY`] and does not read.
-impl Write for &Link {
+impl Write for &Connection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match (&self.stream).write(bytes) {
