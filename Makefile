@@ -15,7 +15,7 @@ zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint bench bless install uninstall clean
+.PHONY: help build demo test lint bench torture bless install uninstall clean
 
 help: ## show this list
 	@echo 'usage: make GOAL [PREFIX=$(PREFIX)] [DESTDIR=$(DESTDIR)]'
@@ -42,6 +42,9 @@ lint: ## format, lints, docs, shell scripts, and the gate for what must not be l
 
 bench: ## measure against Python, socat, pexpect, expect and the shell; prints one table
 	scripts/bench.sh
+
+torture: build ## let each system call of server and client fail once (needs strace); prints one table
+	python3 scripts/torture.py --echolog $(BINARY)
 
 bless: build ## rewrite the golden screens from what is seen now, and show what changed
 	$(BINARY) replay --bless

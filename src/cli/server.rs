@@ -12,7 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   echolog server 12345                    serve one client on port 12345
   echolog server 10000-20000              on the first free port of these
-  echolog server localhost:0              on any free port, for this computer alone
+  echolog server localhost:0              on any free port, on loopback only
   echolog server 12345 --allow 192.168.1.4
   echolog server 12345 --json             one JSON object a line for each event
 
