@@ -72,9 +72,9 @@ fn port_and_host_in_the_wrong_order_get_a_hint() {
 #[apply(test)]
 fn without_a_default_route_bridges_and_tunnels_come_after_other_interfaces() {
     needs(&["root", "unshare", "ip"]);
-    let setup = "ip link add docker0 type bridge && ip link add cable type dummy && \
+    let setup = "ip link add docker0 type bridge && ip link add cable type veth peer name other && \
          ip address add 172.17.0.1/16 dev docker0 && ip address add 192.168.1.3/24 dev cable && \
-         ip link set docker0 up && ip link set cable up && exec \"$0\" server 0";
+         ip link set docker0 up && ip link set cable up && ip link set other up && exec \"$0\" server 0";
     let server = Server::starting(Command::new("unshare").args(["--net", "sh", "-c", setup, ECHOLOG]));
     assert!(server.running.shown().starts_with("server is at address: 192.168.1.3\n"));
     server.running.complains("note: this computer has more addresses: 172.17.0.1 (docker0)\n");
