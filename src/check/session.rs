@@ -194,6 +194,8 @@ pub struct Session<'a> {
     folders: Vec<TempDir>,
     /// How many bytes a program may print or send within one wait.
     pub flood: usize,
+    /// The programs that were last seen to wake by themselves again and again without effect.
+    restless: Vec<Role>,
     /// The program whose flood does not end a wait any more.
     ignored: Option<Role>,
 }
@@ -248,6 +250,7 @@ impl<'a> Session<'a> {
             folders: Vec::new(),
             flood: FLOOD,
             ignored: None,
+            restless: Vec::new(),
         })
     }
 
@@ -525,7 +528,8 @@ impl<'a> Session<'a> {
     fn turns_but_naps(&self, turns: &[Option<u64>]) -> bool {
         self.programs().zip(turns).all(|(tested, turns)| {
             let activity = tested.activity();
-            activity.is_none_or(|activity| activity.naps || Some(activity.turns) == *turns)
+            let wakes = self.restless.contains(&tested.role);
+            activity.is_none_or(|activity| wakes || activity.naps || Some(activity.turns) == *turns)
         })
     }
 
@@ -594,6 +598,8 @@ impl<'a> Session<'a> {
                 State::Spinning(at) => Some(Ok(Waited::Busy(roles[at]))),
             }
         });
+        let restless = roles.iter().enumerate().filter(|(at, _)| quiet.wakes_for_nothing(*at));
+        self.restless = restless.map(|(_, role)| *role).collect();
         match waited {
             clock::Waited::Seen(waited) => waited,
             clock::Waited::Stopped => Err(stopped()),
@@ -649,9 +655,12 @@ impl<'a> Session<'a> {
         })?;
         if waited == Waited::Met {
             // It may have rested for a moment only, on its way to the question.
-            let turns = self.turns().pop();
+            let waits = |session: &Session| {
+                session.client().activity().map(|activity| (activity.at_terminal, activity.turns_at_terminal))
+            };
+            let before = waits(self);
             self.catch_up()?;
-            if self.turns().pop() != turns && !self.client().has_ended() {
+            if waits(self) != before && !self.client().has_ended() {
                 return self.settle();
             }
         }

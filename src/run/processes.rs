@@ -20,12 +20,17 @@ pub struct Activity {
     /// last: it is in read(2) on it, or in poll(2), select(2) or `epoll_wait(2)` with it among the files
     /// waited for, and it has run since that line was typed.
     pub at_terminal: bool,
+    /// How often the threads that wait for the terminal were put on a processor so far.
+    pub turns_at_terminal: u64,
     /// How often their threads were put on a processor so far: when two looks give the same number,
     /// none ran in between.
     pub turns: u64,
     /// A thread of them will wake by itself before long, and may then do something: it sleeps, or waits
     /// with a timeout while something that it does not wait for may be there for it.
     pub naps: bool,
+    /// A thread of them waits for another one with a timeout, as threads do that serve a language's own ends:
+    /// when it wakes, that means nothing by itself.
+    pub serves: bool,
     /// How long their threads were on a processor so far.
     pub spent: Duration,
     /// How many page faults they have had so far; counted only while one of them is running.
@@ -85,6 +90,7 @@ impl Session {
             });
         }
         activity.at_terminal = !self.waiting.is_empty();
+        activity.turns_at_terminal = turns_waiting;
         if activity.at_terminal && self.typed_at == Some(turns_waiting) {
             (activity.at_terminal, activity.running) = (false, true);
         } else {
@@ -131,6 +137,7 @@ fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: imp
                 if at_terminal {
                     waits(&thread, turns);
                 }
+                activity.serves |= call.waits_for_thread_with_timeout();
                 if let Some(time) = call.timeout(pid) {
                     pauses.push(Pause { time, at_terminal, files: files.unwrap_or_default() });
                 }
@@ -254,6 +261,15 @@ impl Call {
             return Some((0..count).filter(is_set).collect());
         }
         None
+    }
+
+    /// Whether it waits for another thread, and not for ever (futex(2)).
+    fn waits_for_thread_with_timeout(&self) -> bool {
+        let is_wait = self.argument(1).is_some_and(|operation| {
+            // FUTEX_WAIT and FUTEX_WAIT_BITSET, private or not, by any clock.
+            matches!(operation & 0x7f, 0 | 9)
+        });
+        self.number == libc::SYS_futex && is_wait && self.argument(3).is_some_and(|time| time != 0)
     }
 
     /// After how long it ends by itself. `None` where it does not, and for a thread that waits for another

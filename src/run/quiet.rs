@@ -56,9 +56,11 @@ struct Program {
     spent: [Duration; 2],
     faults: u64,
     napped: bool,
+    served: bool,
     wakes: u32,
-    /// How long it has been asleep or waking.
+    /// How long it has napped, in one piece or many; and how long any thread of it has.
     asleep: Duration,
+    waking: Duration,
 }
 
 impl Program {
@@ -69,13 +71,14 @@ impl Program {
             spent,
             faults: activity.faults,
             napped: activity.naps,
+            served: activity.serves,
             ..Program::default()
         }
     }
 
     fn wakes_for_nothing(&self) -> bool {
-        let long = self.asleep >= WAKES.1 * LONG_WAKES && self.wakes >= LONG_WAKES;
-        long || (self.wakes >= WAKES.0 && self.asleep >= WAKES.1)
+        let long = self.waking >= WAKES.1 * LONG_WAKES && self.wakes >= LONG_WAKES;
+        long || (self.wakes >= WAKES.0 && self.waking >= WAKES.1)
     }
 
     fn spins(&self, activity: &Activity) -> bool {
@@ -85,6 +88,11 @@ impl Program {
 }
 
 impl Quiet {
+    /// Whether the program with this number was seen to wake by itself again and again without effect.
+    pub fn wakes_for_nothing(&self, program: usize) -> bool {
+        self.programs.get(program).is_some_and(Program::wakes_for_nothing)
+    }
+
     /// Looks at `now`, a time by any clock that does not go back, at what `programs` are doing: always the
     /// same ones, `None` for one that has ended. `moved` tells whether anything happened since the last look
     /// that could be seen from outside: bytes printed, sent or passed on, or an end.
@@ -113,7 +121,12 @@ impl Quiet {
             if activity.naps || program.napped {
                 program.asleep += passed;
             }
-            program.wakes += u32::from(ran && program.napped && activity.naps);
+            let wakes = (program.napped && activity.naps) || (program.served && activity.serves);
+            if wakes && !activity.running {
+                program.waking += passed;
+                program.wakes += u32::from(ran);
+            }
+            program.served = activity.serves || (program.served && activity.running);
             // Awake in between, it still is one that naps.
             program.napped = activity.naps || (program.napped && activity.running);
             let spins = program.spins(activity);
@@ -141,8 +154,10 @@ mod tests {
     const BLOCKED: Activity = Activity {
         running: false,
         at_terminal: false,
+        turns_at_terminal: 0,
         turns: 7,
         naps: false,
+        serves: false,
         spent: Duration::from_millis(30),
         faults: 0,
     };
@@ -193,6 +208,13 @@ mod tests {
             let (at, state) = quiet_after(wakes).expect("it is quiet");
             assert!(at >= 500 && at <= most && state == State::Quiet, "{period}: {at}");
         }
+    }
+
+    #[test]
+    fn a_thread_that_serves_a_language_does_not_keep_a_program_from_being_quiet() {
+        let serves = |at: u64| Activity { serves: true, turns: at / 20, ..BLOCKED };
+        let (at, state) = quiet_after(serves).expect("it is quiet");
+        assert!((500..700).contains(&at) && state == State::Quiet, "{at}");
     }
 
     #[test]
