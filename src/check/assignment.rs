@@ -486,3 +486,278 @@ fn not_played(baseline: &Baseline) -> Ruling {
     };
     not_run(cause)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    use super::super::baseline::{Altered, LookAlike, LookAlikes, Start};
+    use super::super::evidence::Seen;
+    use super::super::framing::Framing;
+    use super::*;
+    use crate::run::outcome::Ending;
+
+    const PORT: u16 = 12_345;
+    const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
+    const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 4);
+
+    fn seen(role: Role, screen: &str, ending: Option<Ending>) -> Seen {
+        Seen { screen: screen.as_bytes().to_vec(), ending, ..Seen::nothing(role) }
+    }
+
+    fn exchange(typed: &str) -> Exchange {
+        Exchange {
+            typed: typed.to_string(),
+            wire: format!("{typed}\n").into_bytes(),
+            is_elsewhere: false,
+            reply: format!("sent {typed}\nmessage: ").into_bytes(),
+            from_server: Vec::new(),
+            shown: true,
+            server_screen: String::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// The record of a sound pair.
+    fn sound() -> Baseline {
+        let banner = format!("address {SERVER}, port {PORT}\n");
+        let server = format!("{banner}client from {CLIENT}\ngot one\ngot two three\nthe client quits\n");
+        let greeting = "connected\nmessage: ";
+        let done = Some(Ending::Exited(0));
+        Baseline {
+            alone: (seen(Role::Client, "cannot connect\n", Some(Ending::Exited(1))), Waited::Met),
+            start: Start {
+                given: PORT,
+                takes_port: true,
+                listens: Some(PORT),
+                other: None,
+                waited: Waited::Met,
+                server: seen(Role::Server, &banner, None),
+            },
+            addresses: vec![SERVER.into()],
+            connect: Some(Connect {
+                given: (SERVER, PORT).into(),
+                takes: [true, true],
+                connected: true,
+                unreachable: None,
+                waited: Waited::Met,
+                source: IpAddr::from(CLIENT),
+                client: seen(Role::Client, greeting, None),
+                greeting: greeting.into(),
+                from_server: Vec::new(),
+            }),
+            split: None,
+            exchanges: vec![exchange("one"), exchange("two three")],
+            flooded: None,
+            quit: Some(Quit {
+                wire: b"quit\n".to_vec(),
+                log: b"one\ntwo three\n".to_vec(),
+                server: b"the client quits\n".to_vec(),
+                client: b"log:\none\ntwo three\n".to_vec(),
+                waits_for_keyboard: false,
+                waited: Waited::Met,
+            }),
+            server: seen(Role::Server, &server, done.clone()),
+            client: seen(Role::Client, "connected\nmessage: sent one\nlog:\none\ntwo three\n", done),
+            look_alikes: None,
+            withheld: None,
+            altered: None,
+            framing: Framing::Unknown,
+            quit_word: "quit".to_string(),
+            events: Vec::new(),
+        }
+    }
+
+    fn outcomes(baseline: &Baseline) -> String {
+        let rows: [(&str, fn(&Baseline) -> Ruling); 10] = [
+            ("S1", s1),
+            ("S2", s2),
+            ("S3", s3),
+            ("S4", s4),
+            ("S5", s5),
+            ("C1", c1),
+            ("C2", c2),
+            ("C3", c3),
+            ("C4", c4),
+            ("C5", c5),
+        ];
+        let failed = rows.iter().filter_map(|(id, judge)| {
+            let ruling = judge(baseline);
+            (!ruling.passes()).then(|| format!("{id} {}", ruling.outcome.word()))
+        });
+        failed.collect::<Vec<_>>().join(", ")
+    }
+
+    /// What fails when `change` is made to the record of a sound pair.
+    fn fails(change: impl FnOnce(&mut Baseline)) -> String {
+        let mut baseline = sound();
+        change(&mut baseline);
+        outcomes(&baseline)
+    }
+
+    fn quit(baseline: &mut Baseline) -> &mut Quit {
+        baseline.quit.as_mut().expect("there is a quit")
+    }
+
+    #[test]
+    fn a_sound_pair_passes_every_row() {
+        assert_eq!(outcomes(&sound()), "");
+    }
+
+    #[test]
+    fn a_port_that_is_not_taken_fails_s1_and_nothing_else() {
+        assert_eq!(fails(|it| it.start.given = 10_000), "S1 fail");
+        assert_eq!(fails(|it| it.start.takes_port = false), "S1 fail");
+        assert_eq!(fails(|it| it.start.other = Some((10_000, Some(PORT)))), "S1 fail");
+        assert_eq!(fails(|it| it.start.other = Some((10_000, Some(10_000)))), "");
+    }
+
+    #[test]
+    fn a_banner_must_name_an_address_of_this_computer_and_the_port() {
+        let banner = |text: &str| {
+            let screen = text.as_bytes().to_vec();
+            fails(move |it| it.start.server.screen = screen)
+        };
+        assert!(banner("address 192.168.1.9, port 12345\n").starts_with("S2 fail"));
+        assert!(banner("address 0.0.0.0, port 12345\n").starts_with("S2 fail"));
+        assert!(banner("address 192.168.1.3, port 12346\n").starts_with("S2 fail"));
+        assert!(banner("").starts_with("S2 fail"));
+    }
+
+    #[test]
+    fn the_servers_own_address_is_not_the_clients() {
+        let own = |it: &mut Baseline| {
+            it.connect.as_mut().expect("it connected").source = SERVER.into();
+        };
+        assert_eq!(fails(own), "S3 fail");
+    }
+
+    #[test]
+    fn a_message_must_be_on_the_servers_screen_before_the_next_is_typed() {
+        assert_eq!(fails(|it| it.exchanges[0].shown = false), "S4 fail");
+        let lost = |it: &mut Baseline| {
+            let screen = String::from_utf8_lossy(&it.server.screen).replace("got one\n", "");
+            it.server.screen = screen.into_bytes();
+        };
+        assert_eq!(fails(lost), "S4 fail");
+    }
+
+    #[test]
+    fn the_client_is_blamed_for_what_it_did_not_send() {
+        let unsent = |it: &mut Baseline| {
+            it.exchanges[1].wire.clear();
+            it.exchanges[1].shown = false;
+        };
+        assert!(fails(unsent).contains("C3 fail") && !fails(unsent).contains("S4"));
+        let mut baseline = sound();
+        baseline.exchanges[1].wire.clear();
+        baseline.exchanges[1].is_elsewhere = true;
+        assert!(c3(&baseline).happened.contains("on another connection"));
+    }
+
+    #[test]
+    fn a_client_that_says_nothing_of_its_own_fails_c2_or_c3() {
+        let greeting = |text: &str| {
+            let text = text.as_bytes().to_vec();
+            fails(move |it| it.connect.as_mut().expect("it connected").greeting = text)
+        };
+        assert_eq!(greeting("message: "), "C2 fail");
+        let quiet = |it: &mut Baseline| {
+            for exchange in &mut it.exchanges {
+                exchange.reply = b"message: ".to_vec();
+            }
+        };
+        assert_eq!(fails(quiet), "C3 fail");
+        // What the server said is not the client's own.
+        let repeats = |it: &mut Baseline| {
+            for exchange in &mut it.exchanges {
+                exchange.reply = b"thank you\nmessage: ".to_vec();
+                exchange.from_server = b"Thank you!\n".to_vec();
+            }
+        };
+        assert_eq!(fails(repeats), "C3 fail");
+    }
+
+    #[test]
+    fn a_line_that_is_sent_word_by_word_fails_c3() {
+        let mut split = exchange("two three");
+        split.wire = b"two\nthree\n".to_vec();
+        assert!(split.is_split());
+        assert_eq!(fails(|it| it.split = Some(split)), "C3 fail");
+    }
+
+    #[test]
+    fn a_quit_is_judged_by_its_effect() {
+        // A record type instead of the word.
+        assert_eq!(fails(|it| quit(it).wire = vec![0, 0, 0, 2]), "");
+        let ignored = |it: &mut Baseline| {
+            quit(it).wire = b"bye\n".to_vec();
+            quit(it).log.clear();
+            it.server.ending = None;
+        };
+        assert!(fails(ignored).contains("C4 fail"));
+        assert!(fails(|it| quit(it).wire.clear()).contains("C4 fail"));
+        let asks = |it: &mut Baseline| {
+            quit(it).client = b"log:\none\ntwo three\nmessage: ".to_vec();
+            quit(it).waits_for_keyboard = true;
+        };
+        assert_eq!(fails(asks), "C4 fail");
+    }
+
+    #[test]
+    fn the_log_is_judged_at_both_ends() {
+        let log = |wire: &str, screen: &str| {
+            let (wire, screen) = (wire.as_bytes().to_vec(), screen.as_bytes().to_vec());
+            fails(move |it| (quit(it).log, quit(it).client) = (wire, screen))
+        };
+        assert_eq!(log("one\n", "log:\none\n"), "S5 fail, C5 not run");
+        assert_eq!(log("one\ntwo three\n", "log:\none\n"), "C5 fail");
+        assert_eq!(log("onetwo three", "log:\nonetwo three\n"), "S5 fail, C5 not run");
+        assert_eq!(log("one,two three\n", "log:\none,two three\n"), "S5 fail");
+        assert_eq!(log("[\"one\", \"two three\"]\n", "[\"one\", \"two three\"]\n"), "");
+        let mut baseline = sound();
+        quit(&mut baseline).log = b"two three\none\n".to_vec();
+        quit(&mut baseline).client = b"two three\none\n".to_vec();
+        assert!(s5(&baseline).happened.contains("order"), "{}", s5(&baseline).happened);
+    }
+
+    #[test]
+    fn a_client_that_shows_what_it_remembers_fails_c5() {
+        let altered = |client: &str| Altered {
+            was: "kopa".to_string(),
+            became: "apok".to_string(),
+            client: client.as_bytes().to_vec(),
+        };
+        assert_eq!(fails(|it| it.altered = Some(altered("log: kopa\n"))), "C5 fail");
+        assert_eq!(fails(|it| it.altered = Some(altered("log: apok\n"))), "");
+    }
+
+    #[test]
+    fn a_look_alike_is_blamed_on_the_program_that_took_it_for_a_quit() {
+        let look_alike = |wire: &str, closed| LookAlike {
+            typed: "quit now".to_string(),
+            wire: wire.as_bytes().to_vec(),
+            closed,
+            shown: !closed,
+            server: Seen::nothing(Role::Server),
+            client: Seen::nothing(Role::Client),
+        };
+        let tried = |look_alike| fails(|it| it.look_alikes = Some(LookAlikes { tried: vec![look_alike] }));
+        assert_eq!(tried(look_alike("quit now\n", true)), "S5 fail");
+        assert_eq!(tried(look_alike("quit\n", true)), "C4 fail");
+        assert_eq!(tried(look_alike("quit now\n", false)), "");
+    }
+
+    #[test]
+    fn another_word_for_quitting_is_named_in_the_advice() {
+        let mut baseline = sound();
+        baseline.client.screen = b"message (exit to leave): ".to_vec();
+        baseline.server.ending = None;
+        quit(&mut baseline).log.clear();
+        quit(&mut baseline).client = b"message (exit to leave): ".to_vec();
+        quit(&mut baseline).waited = Waited::Quiet;
+        let advice = s5(&baseline).advice.expect("advice");
+        assert!(advice.contains("quit = \"exit\""), "{advice}");
+    }
+}

@@ -13,6 +13,7 @@ use nix::unistd::{Pid, getsid};
 
 /// What the processes at one terminal are doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Activity {
     /// A thread of them runs, or could at once.
     pub running: bool,
