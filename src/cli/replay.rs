@@ -127,9 +127,14 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
-    /// Keep everything of failed sessions in this directory
+    /// Keep everything of failed sessions in this directory: screens, stderr, the bytes between the
+    /// programs, and recordings as --record writes them
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+
+    /// Record both screens of every session in this directory, as asciicast files that asciinema plays
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
 
     /// How to report; several with commas between
     #[arg(long, value_name = "FORMATS", value_enum, value_delimiter = ',', default_value = "human")]
@@ -198,6 +203,7 @@ impl ReplayArgs {
             timeout: Limits::default().time,
             shard: None,
             keep: None,
+            record: None,
             format: vec![Format::Human],
             output: None,
         }
@@ -301,6 +307,7 @@ impl ReplayArgs {
             limits: Limits { time: self.timeout, ..Limits::default() },
             shard: self.shard,
             keep: self.keep.clone(),
+            record: self.record.clone(),
             show: self.show,
         })
     }

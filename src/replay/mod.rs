@@ -4,6 +4,7 @@
 //! against the goldens and against what always holds; a verdict is put into words as a result.
 
 mod bless;
+mod cast;
 mod derive;
 mod diff;
 pub mod drive;

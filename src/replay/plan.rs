@@ -61,6 +61,8 @@ pub struct Replay {
     pub shard: Option<Shard>,
     /// Where to keep everything of failed sessions.
     pub keep: Option<PathBuf>,
+    /// Where to write recordings of both screens of every session.
+    pub record: Option<PathBuf>,
     /// Whether verdicts carry the sessions themselves.
     pub show: bool,
 }

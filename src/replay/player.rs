@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::drive::Drive;
 use super::judge;
-use super::keep::keep;
+use super::keep::{keep, record};
 use super::pair::Pair;
 use super::plan::{Case, Plan, Replay};
 use super::session::{self, Session};
@@ -174,6 +174,9 @@ impl Player<'_> {
         }
         verdict.sessions += 1;
         verdict.took += played.took;
+        if let Some(dir) = &self.replay.record {
+            record(dir, fixture, case.drive, wire, &played)?;
+        }
         let flaws = match (wire, tape) {
             (Wire::Cut { .. }, Some(tape)) => {
                 judge::cut(fixture, &played, wire, tape, |who| self.replay.programs.is_own(who))
