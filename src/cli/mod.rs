@@ -7,6 +7,7 @@ mod generate;
 mod man;
 mod misuse;
 mod replay;
+mod review;
 mod server;
 mod standard_output;
 mod values;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::review;
 use super::values::seconds;
 use crate::error::{Exit, Fault, note};
 use crate::proxy::Wire;
@@ -14,11 +15,9 @@ use crate::replay::drive::Drive;
 use crate::replay::fixture::Asked;
 use crate::replay::record;
 use crate::replay::verdict::NotRun;
-use crate::replay::words;
-use crate::replay::{Event, Plan};
-use crate::replay::{Programs, Replay, Shard, WireChoice, random_seed};
-use crate::report::{self, Format, Report, human};
-use crate::results::{Blessing, Case, Job, Planned, Results};
+use crate::replay::{Blessed, Event, Plan, Programs, Replay, Shard, WireChoice, random_seed};
+use crate::report::{self, Format, Report};
+use crate::results::{Case, Job, Planned, Results};
 use crate::run::clock;
 use crate::run::program::Limits;
 
@@ -84,10 +83,14 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "WIRES", value_delimiter = ',')]
     wire: Vec<String>,
 
-    /// Write the goldens from what is seen, and show what has changed; refused when a session is not
-    /// sound
+    /// Write the goldens from what the programs print, and show what changes; at a terminal, each one is
+    /// shown first, to accept or to skip. Refused when a session is not sound
     #[arg(long, conflicts_with_all = ["list", "show", "shard"])]
     bless: bool,
+
+    /// Accept all goldens without asking
+    #[arg(long, requires = "bless")]
+    yes: bool,
 
     /// Show each session as two columns, server and client, in time order; one session (terminal,
     /// direct) unless told otherwise
@@ -176,7 +179,7 @@ impl RecordArgs {
         note(&format!("recording {}: type messages, then quit; Ctrl-C records nothing", dir.display()));
         let recording = record::record(&env::current_exe()?)?;
         recording.write(&dir, force)?;
-        let args = ReplayArgs { bless: true, ..ReplayArgs::of(dir.clone()) };
+        let args = ReplayArgs { bless: true, yes: true, ..ReplayArgs::of(dir.clone()) };
         let exit = args.play()?;
         if exit == Exit::Done {
             recording.agrees(&dir)?;
@@ -193,6 +196,7 @@ impl ReplayArgs {
             drive: Vec::new(),
             wire: Vec::new(),
             bless: false,
+            yes: false,
             show: false,
             list: false,
             server: None,
@@ -235,8 +239,7 @@ impl ReplayArgs {
         let mut report = Report::new(results, names, &self.format, self.output.as_deref())?;
         let blessed = self.play_plan(&replay, &plan, &mut report)?;
         let count = report.finish()?.count();
-        report::print(&human::blessed(&blessed, human::Style::of_stdout()))?;
-        let done = blessed.iter().all(|(_, blessing)| !matches!(blessing, Blessing::Refused(..)));
+        let done = review::write(&blessed, !self.yes && review::is_possible())?;
         if count.stopped > 0 {
             return Err(Fault::new("stopped before the end").into());
         }
@@ -247,12 +250,7 @@ impl ReplayArgs {
     }
 
     /// Plays, and blesses if that is asked for.
-    fn play_plan(
-        &self,
-        replay: &Replay,
-        plan: &Plan,
-        report: &mut Report,
-    ) -> anyhow::Result<Vec<(String, Blessing)>> {
+    fn play_plan(&self, replay: &Replay, plan: &Plan, report: &mut Report) -> anyhow::Result<Vec<Blessed>> {
         report.expect(plan.cases.len());
         let mut tell = |event| {
             match event {
@@ -269,8 +267,7 @@ impl ReplayArgs {
             replay.run(plan, &mut tell)?;
             return Ok(Vec::new());
         }
-        let blessed = replay.bless(plan, &mut tell)?;
-        Ok(blessed.iter().map(|one| (one.fixture.clone(), words::blessing(one))).collect())
+        replay.bless(plan, &mut tell)
     }
 
     fn replay(&self, seed: u64) -> anyhow::Result<Replay> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use memchr::memmem;
 
 use super::diff::Difference;
 use super::fixture::{CLIENT_GOLDEN, Fixture, Goldens, SERVER_GOLDEN, write_whole};
@@ -13,6 +14,7 @@ use super::player::Event;
 use super::session::Outcome;
 use super::verdict::{Failure, Flaw, NotRun, Verdict};
 use crate::error::Fault;
+use crate::escape;
 
 /// What came of blessing one fixture.
 #[derive(Debug)]
@@ -26,23 +28,52 @@ pub struct Blessed {
 /// What became of a fixture's goldens.
 #[derive(Debug)]
 pub enum BlessResult {
-    /// They say what was seen already.
+    /// They equal the screens already.
     Same,
-    /// They were rewritten: each file with what has changed in it.
-    Written(Vec<(PathBuf, Difference)>),
-    /// Nothing was written, since these sessions, as their verdicts have told, are not sound.
+    /// These are to be written.
+    Changed(Vec<Change>),
+    /// They cannot be blessed, since these sessions, as their verdicts have told, are not sound.
     Unsound(Vec<String>),
-    /// Nothing was written, since these two sessions showed different screens.
+    /// They cannot be blessed, since these two sessions showed different screens.
     Disagree([String; 2], Difference),
-    /// Nothing was written, since a placeholder is written out on a screen that was seen.
+    /// They cannot be blessed, since the server printed none of the messages.
+    NoMessages,
+    /// They cannot be blessed, since a placeholder is written out on a screen.
     NoGolden(&'static str),
-    /// Nothing was written, since no session could be played.
+    /// They cannot be blessed, since no session could be played.
     NotPlayed(NotRun),
 }
 
+impl BlessResult {
+    /// The goldens that are to be written.
+    pub fn changes(&self) -> &[Change] {
+        match self {
+            BlessResult::Changed(changes) => changes,
+            _ => &[],
+        }
+    }
+}
+
+/// A golden that is to be written.
+#[derive(Debug)]
+pub struct Change {
+    /// Its file.
+    pub path: PathBuf,
+    /// What changes in it.
+    pub difference: Difference,
+    golden: Vec<u8>,
+}
+
+impl Change {
+    /// Writes it.
+    pub fn write(&self) -> Result<()> {
+        write_whole(&self.path, &self.golden)
+    }
+}
+
 impl Replay {
-    /// Plays every case of `plan` and writes the goldens of each fixture whose sessions are all sound
-    /// and show the same screens.
+    /// Plays every case of `plan`, and finds the goldens of each fixture whose sessions are all sound and
+    /// show the same screens. Nothing is written yet.
     pub fn bless(&self, plan: &Plan, tell: &mut dyn FnMut(Event) -> Result<()>) -> Result<Vec<Blessed>> {
         if self.wires.iter().any(|wire| !wire.is_whole()) {
             return Err(Fault::usage("a session that is cut cannot be blessed")
@@ -92,6 +123,9 @@ fn bless_one(fixture: &Fixture, verdicts: &[&Verdict]) -> Result<BlessResult> {
         let why = verdicts.iter().find_map(|verdict| verdict.not_run.clone());
         return Ok(BlessResult::NotPlayed(why.unwrap_or(NotRun::Stopped)));
     };
+    if !shows_messages(fixture, played) {
+        return Ok(BlessResult::NoMessages);
+    }
     let (server, client) = match judge::goldens_of(fixture, played) {
         [Some(server), Some(client)] => (server, client),
         [None, _] => return Ok(BlessResult::NoGolden("server")),
@@ -111,10 +145,20 @@ fn bless_one(fixture: &Fixture, verdicts: &[&Verdict]) -> Result<BlessResult> {
             let before = fs::read(&path).unwrap_or_default();
             let now = golden.bytes();
             if before != now || !path.exists() {
-                write_whole(&path, &now)?;
-                changed.push((path, Difference::between(&before, &now)));
+                let difference = Difference::between(&before, &now);
+                changed.push(Change { path, difference, golden: now });
             }
         }
     }
-    Ok(if changed.is_empty() { BlessResult::Same } else { BlessResult::Written(changed) })
+    Ok(if changed.is_empty() { BlessResult::Same } else { BlessResult::Changed(changed) })
+}
+
+/// Whether the server printed any of the messages. A server that prints none of them would be blessed with
+/// a golden that says nothing about it.
+fn shows_messages(fixture: &Fixture, played: &Outcome) -> bool {
+    let screen = played.server.transcript.screen();
+    let shows = |text: &[u8]| memmem::find(screen, text).is_some();
+    let mut messages = fixture.script.messages.iter().filter(|message| !message.is_empty()).peekable();
+    messages.peek().is_none()
+        || messages.any(|message| shows(message) || shows(escape::show(message).as_bytes()))
 }

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use similar::{Algorithm, ChangeTag, DiffOp};
+use similar::{Algorithm, DiffOp, DiffTag};
 
+use super::alike::{look_alike, reveal};
 use super::golden::split_lines;
 use crate::escape;
 
@@ -36,6 +37,10 @@ pub enum DiffLine {
     /// Both lines look the same when shown safely, but their bytes differ: one has the character,
     /// the other its escape.
     SameLook,
+    /// The lines above looked alike; where they differ, their characters are written as `\u{...}`.
+    Revealed,
+    /// Every line of the golden ends in CRLF, and no line of the screen does.
+    CrlfGolden,
 }
 
 impl Difference {
@@ -50,32 +55,52 @@ impl Difference {
         let deadline = Some(Instant::now() + DIFF_TIME);
         let ops = similar::capture_diff_slices_deadline(Algorithm::Myers, &self.golden, &self.seen, deadline);
         let mut lines = Vec::new();
+        lines.extend(self.golden_has_crlf().then_some(DiffLine::CrlfGolden));
         for group in similar::group_diff_ops(ops, CONTEXT) {
             lines.push(DiffLine::Hunk(hunk(&group)));
             for op in &group {
-                let first = lines.len();
-                for change in op.iter_changes(&self.golden, &self.seen) {
-                    let line = change.value();
-                    let text = escape::show(line.strip_suffix(b"\n").unwrap_or(&line));
-                    lines.push(match change.tag() {
-                        ChangeTag::Equal => DiffLine::Both(text),
-                        ChangeTag::Delete => DiffLine::Golden(text),
-                        ChangeTag::Insert => DiffLine::Seen(text),
-                    });
-                    if !line.ends_with(b"\n") {
-                        lines.push(DiffLine::NoLineEnd);
-                    }
-                }
-                let changed = &lines[first..];
-                let same_look = changed.iter().any(|line| {
-                    matches!(line, DiffLine::Golden(text) if changed.contains(&DiffLine::Seen(text.clone())))
-                });
-                if same_look && !changed.contains(&DiffLine::NoLineEnd) {
-                    lines.push(DiffLine::SameLook);
-                }
+                self.changes(op, &mut lines);
             }
         }
         lines
+    }
+
+    fn changes(&self, op: &DiffOp, lines: &mut Vec<DiffLine>) {
+        let (golden, seen) = (&self.golden[op.old_range()], &self.seen[op.new_range()]);
+        let text = |line: &[u8]| line.strip_suffix(b"\n").unwrap_or(line).to_vec();
+        let mut push = |line: DiffLine, bytes: &[u8]| {
+            lines.push(line);
+            lines.extend((!bytes.ends_with(b"\n")).then_some(DiffLine::NoLineEnd));
+        };
+        if op.tag() == DiffTag::Equal {
+            golden.iter().for_each(|line| push(DiffLine::Both(escape::show(&text(line))), line));
+            return;
+        }
+        let alike = |at: usize| {
+            let (golden, seen) = (text(golden.get(at)?), text(seen.get(at)?));
+            look_alike(&golden, &seen).then(|| reveal(&golden, &seen))
+        };
+        let shown = |side: usize, at: usize, line: &[u8]| match alike(at) {
+            Some(mut revealed) => std::mem::take(&mut revealed[side]),
+            None => escape::show(&text(line)),
+        };
+        let both = |lines: &[Vec<u8>], side: usize| -> Vec<String> {
+            lines.iter().enumerate().map(|(at, line)| shown(side, at, line)).collect()
+        };
+        let (old, new) = (both(golden, 0), both(seen, 1));
+        let same_look = old.iter().any(|line| new.contains(line));
+        let line_ends = golden.iter().chain(seen).all(|line| line.ends_with(b"\n"));
+        old.into_iter().zip(golden).for_each(|(shown, line)| push(DiffLine::Golden(shown), line));
+        new.into_iter().zip(seen).for_each(|(shown, line)| push(DiffLine::Seen(shown), line));
+        let pairs = golden.len().min(seen.len());
+        lines.extend((0..pairs).any(|at| alike(at).is_some()).then_some(DiffLine::Revealed));
+        lines.extend((same_look && line_ends).then_some(DiffLine::SameLook));
+    }
+
+    /// Whether the golden's line ends look as if a checkout had converted them.
+    fn golden_has_crlf(&self) -> bool {
+        let crlf = |line: &Vec<u8>| line.ends_with(b"\r\n");
+        !self.golden.is_empty() && self.golden.iter().all(crlf) && !self.seen.iter().any(crlf)
     }
 }
 
@@ -91,4 +116,34 @@ fn hunk(group: &[DiffOp]) -> String {
         span(start..end)
     };
     format!("@@ -{} +{} @@", range(DiffOp::old_range), range(DiffOp::new_range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_look_alike_are_shown_with_their_difference() {
+        let lines = Difference::between("a\nZo\u{eb}\n".as_bytes(), "a\nZoe\u{308}\n".as_bytes()).unified();
+        assert_eq!(
+            lines,
+            [
+                DiffLine::Hunk("@@ -1,2 +1,2 @@".to_owned()),
+                DiffLine::Both("a".to_owned()),
+                DiffLine::Golden("Zo\\u{eb}".to_owned()),
+                DiffLine::Seen("Zoe\\u{308}".to_owned()),
+                DiffLine::Revealed,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_golden_with_crlf_is_named_as_such() {
+        let first = |golden: &str, seen: &str| {
+            Difference::between(golden.as_bytes(), seen.as_bytes()).unified().swap_remove(0)
+        };
+        assert_eq!(first("a\r\nb\r\n", "a\nb\n"), DiffLine::CrlfGolden);
+        assert_ne!(first("a\r\nb\n", "a\nb\n"), DiffLine::CrlfGolden);
+        assert_ne!(first("a\r\nb\r\n", "a\r\nc\n"), DiffLine::CrlfGolden);
+    }
 }

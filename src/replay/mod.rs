@@ -3,6 +3,7 @@
 //! A replay's plan lists its cases; the player plays each case as one session or many; a session is judged
 //! against the goldens and against what always holds; a verdict is put into words as a result.
 
+mod alike;
 mod bless;
 mod cast;
 mod derive;
@@ -25,7 +26,7 @@ pub mod verdict;
 mod wires;
 pub mod words;
 
-pub use bless::{BlessResult, Blessed};
+pub use bless::{BlessResult, Blessed, Change};
 pub use pair::Programs;
 pub use plan::{Case, Plan, Replay, Shard};
 pub use player::Event;

@@ -3,13 +3,13 @@
 //! What always holds: every sentence is put together here, once, and is safe to print. Times stand in
 //! fields of their own, so that two runs of the same thing give the same words.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::diff::{DiffLine, Difference};
 use super::session;
 use super::verdict::{End, Failure, Flaw, LogFlaw, NotRun, Verdict};
-use super::{BlessResult, Blessed, Plan};
+use super::{BlessResult, Blessed, Change, Plan};
 use crate::escape;
 use crate::results::{self, Blessing, Case, Diff, DiffKind, Event, EventKind, Planned, Role, Shown};
 use crate::run::program::{Ending, Run};
@@ -62,13 +62,7 @@ pub fn blessing(blessed: &Blessed) -> Blessing {
     let refused = |why: String, diff| Blessing::Refused(format!("{why}; nothing was written"), diff);
     match &blessed.result {
         BlessResult::Same => Blessing::Same,
-        BlessResult::Written(changes) => {
-            let change = |(path, difference): &(PathBuf, Difference)| {
-                let path = path_text(path);
-                diff([format!("{path} (before)"), format!("{path} (now)")], difference)
-            };
-            Blessing::Written(changes.iter().map(change).collect())
-        }
+        BlessResult::Changed(changes) => Blessing::Written(changes.iter().map(change).collect()),
         BlessResult::Unsound(sessions) => {
             refused(format!("not sound, as told above: {}", sessions.join(", ")), None)
         }
@@ -76,12 +70,19 @@ pub fn blessing(blessed: &Blessed) -> Blessing {
             let why = "its sessions show different screens".to_owned();
             refused(why, Some(diff(names.clone(), difference)))
         }
+        BlessResult::NoMessages => refused("the server's screen shows none of the messages".to_owned(), None),
         BlessResult::NoGolden(who) => {
             let why = format!("the {who}'s screen has text on it that a golden takes for a placeholder");
             refused(why, None)
         }
         BlessResult::NotPlayed(why) => refused(format!("no session was played ({})", not_run(why)), None),
     }
+}
+
+/// What changes in a golden.
+pub fn change(change: &Change) -> Diff {
+    let path = path_text(&change.path);
+    diff([format!("{path} (before)"), format!("{path} (now)")], &change.difference)
 }
 
 /// Why a case was not run, or not to its end.
@@ -243,6 +244,13 @@ fn diff_line(line: DiffLine) -> results::DiffLine {
         DiffLine::Seen(text) => (DiffKind::New, cut_to(&text, LINE_CHARACTERS)),
         DiffLine::NoLineEnd => note("no line end"),
         DiffLine::SameLook => note("alike only as shown here: one has the byte itself, the other its escape"),
+        DiffLine::Revealed => {
+            note("these lines look alike; the characters that differ are written as \\u{...}")
+        }
+        DiffLine::CrlfGolden => note(
+            "every line of the golden ends in CRLF: if Git converted it, add `*.golden -text` to .gitattributes \
+             and check the file out again",
+        ),
     };
     results::DiffLine { kind, text }
 }

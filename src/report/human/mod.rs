@@ -4,7 +4,7 @@ mod check;
 mod replay;
 mod style;
 
-pub use self::replay::{Cases, blessed, list};
+pub use self::replay::{Cases, blessed, difference, list};
 pub use self::style::Style;
 use crate::escape;
 use crate::results::{Job, Results, Submission};

@@ -80,7 +80,7 @@ impl Cases {
                     Entry::Occupied(before) => text += &format!("    (as in {})\n", before.get()),
                     Entry::Vacant(first) => {
                         first.insert(session.to_owned());
-                        text += &diff_lines(diff, style);
+                        text += &difference(diff, style);
                     }
                 }
             }
@@ -169,7 +169,7 @@ fn changes(diff: &Diff) -> Vec<DiffLine> {
 }
 
 /// A unified diff.
-fn diff_lines(diff: &Diff, style: Style) -> String {
+pub fn difference(diff: &Diff, style: Style) -> String {
     let [old, new] = &diff.names;
     let mut text =
         format!("    {}\n    {}\n", style.red(&format!("--- {old}")), style.green(&format!("+++ {new}")));
@@ -251,12 +251,12 @@ pub fn blessed(all: &[(String, Blessing)], style: Style) -> String {
             Blessing::Same => text += &format!("same    {name}\n"),
             Blessing::Written(changes) => {
                 text += &format!("blessed {}\n", style.bold(&name));
-                text.extend(changes.iter().map(|diff| diff_lines(diff, style)));
+                text.extend(changes.iter().map(|diff| difference(diff, style)));
             }
             Blessing::Refused(why, diff) => {
                 let refused = style.wrapped("", &format!("REFUSED {name}: {why}"));
                 text += &refused.replacen("REFUSED", &style.red(&style.bold("REFUSED")), 1);
-                text.extend(diff.iter().map(|diff| diff_lines(diff, style)));
+                text.extend(diff.iter().map(|diff| difference(diff, style)));
             }
         }
     }
