@@ -339,6 +339,9 @@ pub struct Case {
     /// The sessions that failed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub failures: Vec<Failure>,
+    /// The command that accepts the output as the new goldens, where nothing else is wrong.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accept: Option<String>,
     /// Whole sessions, where they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub shown: Vec<Shown>,

@@ -69,6 +69,7 @@ Or type it yourself: echolog record fixtures/my-case";
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct ReplayArgs {
     /// Fixtures, or directories of fixtures
     #[arg(value_name = "PATH", default_value = "fixtures")]
@@ -296,6 +297,7 @@ impl ReplayArgs {
         Ok(Replay {
             paths: self.paths.clone(),
             drives,
+            accept: self.accept(&wires),
             wires,
             programs,
             echolog: env::current_exe()?,
@@ -324,6 +326,22 @@ impl ReplayArgs {
         self.client_answer.iter().for_each(|answer| option("--client-answer", answer));
         if self.timeout != Limits::default().time {
             option("--timeout", &self.timeout.as_secs_f64().to_string());
+        }
+        words
+    }
+
+    /// The first words of a command that accepts screens of this replay.
+    fn accept(&self, wires: &[WireChoice]) -> Vec<String> {
+        let mut words = self.again();
+        words.push("--bless".to_owned());
+        if !self.drive.is_empty() {
+            words.extend(["--drive".to_owned(), self.drive.join(",")]);
+        }
+        // A session that is cut has no golden of its own.
+        let whole: Vec<String> =
+            wires.iter().filter(|wire| wire.is_whole()).map(ToString::to_string).collect();
+        if !self.wire.is_empty() && !whole.is_empty() {
+            words.extend(["--wire".to_owned(), whole.join(",")]);
         }
         words
     }

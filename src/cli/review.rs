@@ -1,6 +1,6 @@
 //! Reviewing new goldens at a terminal, one after the other, before they are written.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result};
@@ -33,7 +33,7 @@ pub fn is_possible() -> bool {
 /// to be blessed is blessed.
 pub fn write(blessed: &[Blessed], review: bool) -> Result<bool> {
     let style = human::Style::of_stdout();
-    let (changed, others): (Vec<_>, Vec<_>) =
+    let (reviewed, others): (Vec<_>, Vec<_>) =
         blessed.iter().partition(|one| review && matches!(one.result, BlessResult::Changed(_)));
     for change in others.iter().flat_map(|one| one.result.changes()) {
         change.write()?;
@@ -41,7 +41,7 @@ pub fn write(blessed: &[Blessed], review: bool) -> Result<bool> {
     let told: Vec<_> = others.iter().map(|one| (one.fixture.clone(), words::blessing(one))).collect();
     print(&human::blessed(&told, style))?;
     let mut done = !told.iter().any(|(_, blessing)| matches!(blessing, Blessing::Refused(..)));
-    let changes: Vec<&Change> = changed.iter().flat_map(|one| one.result.changes()).collect();
+    let changes: Vec<&Change> = reviewed.iter().flat_map(|one| one.result.changes()).collect();
     for (number, change) in changes.iter().enumerate() {
         let difference = human::difference(&words::change(change), style);
         print(&format!("golden {} of {}:\n{difference}", number + 1, changes.len()))?;
@@ -72,7 +72,6 @@ fn ask() -> Result<Answer> {
 /// A line from the terminal; `None` at the end of input. Signals do not end this process, so a stop is
 /// checked for while nothing is typed.
 fn read_line() -> Result<Option<String>> {
-    let mut line = Vec::new();
     loop {
         if clock::stopped() {
             return Err(Fault::new("stopped before the end of the review").into());
@@ -82,13 +81,9 @@ fn read_line() -> Result<Option<String>> {
             Ok(0) | Err(Errno::EINTR) => continue,
             ready => ready.context("cannot wait for the terminal")?,
         };
-        let mut byte = [0];
-        if input.lock().read(&mut byte).context("cannot read from the terminal")? == 0 {
-            return Ok((!line.is_empty()).then(|| String::from_utf8_lossy(&line).into_owned()));
-        }
-        if byte == *b"\n" {
-            return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
-        }
-        line.push(byte[0]);
+        // A terminal gives whole lines, so this does not wait.
+        let mut line = String::new();
+        let count = input.read_line(&mut line).context("cannot read from the terminal")?;
+        return Ok((count > 0).then_some(line));
     }
 }

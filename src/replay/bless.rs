@@ -1,9 +1,10 @@
 //! Blessing: the goldens of a fixture are written from sound sessions that show the same screens.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use memchr::memmem;
 
 use super::diff::Difference;
@@ -142,7 +143,10 @@ fn bless_one(fixture: &Fixture, verdicts: &[&Verdict]) -> Result<BlessResult> {
     if let Some(Goldens { server, client }) = &blessed.goldens {
         for (file, golden) in [(SERVER_GOLDEN, server), (CLIENT_GOLDEN, client)] {
             let path = fixture.dir.join(file);
-            let before = fs::read(&path).unwrap_or_default();
+            let before = match fs::read(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                read => read.with_context(|| format!("cannot read {}", path.display()))?,
+            };
             let now = golden.bytes();
             if before != now || !path.exists() {
                 let difference = Difference::between(&before, &now);

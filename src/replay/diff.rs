@@ -73,7 +73,9 @@ impl Difference {
             lines.extend((!bytes.ends_with(b"\n")).then_some(DiffLine::NoLineEnd));
         };
         if op.tag() == DiffTag::Equal {
-            golden.iter().for_each(|line| push(DiffLine::Both(escape::show(&text(line))), line));
+            for line in golden {
+                push(DiffLine::Both(escape::show(&text(line))), line);
+            }
             return;
         }
         let alike = |at: usize| {

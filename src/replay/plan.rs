@@ -53,6 +53,8 @@ pub struct Replay {
     /// The first words of every command that repeats a session: this executable as the user called
     /// it, and every option that does not come from the case itself.
     pub again: Vec<String>,
+    /// The same for every command that accepts the screens of a fixture as its goldens.
+    pub accept: Vec<String>,
     /// How many sessions run side by side.
     pub jobs: usize,
     /// What a program under test may use.
@@ -122,9 +124,23 @@ impl Replay {
 
     /// The command that plays one session again, to be pasted into a shell.
     pub(super) fn again(&self, fixture: &Fixture, drive: Drive, wire: Wire) -> String {
-        let mut words = self.again.clone();
-        words.push(fixture.dir.display().to_string());
-        words.extend(["--drive".into(), drive.to_string(), "--wire".into(), wire.to_string()]);
-        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+        let own = ["--drive".to_owned(), drive.to_string(), "--wire".to_owned(), wire.to_string()];
+        command(&self.again, fixture, &own)
     }
+
+    /// The command that makes the screens of `fixture` its goldens.
+    pub(super) fn accept(&self, fixture: &Fixture) -> String {
+        command(&self.accept, fixture, &[])
+    }
+}
+
+fn command(begin: &[String], fixture: &Fixture, end: &[String]) -> String {
+    let dir = fixture.dir.display().to_string();
+    let words: Vec<&str> = begin
+        .iter()
+        .map(String::as_str)
+        .chain([dir.as_str()])
+        .chain(end.iter().map(String::as_str))
+        .collect();
+    shlex::try_join(words.iter().copied()).unwrap_or_else(|_| words.join(" "))
 }

@@ -211,6 +211,7 @@ impl Player<'_> {
             not_run: None,
             sessions: 0,
             failures: Vec::new(),
+            accept: self.replay.accept(&self.plan.fixtures[case.fixture]),
             took: Duration::ZERO,
             played: Vec::new(),
         }

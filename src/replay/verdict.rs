@@ -172,6 +172,8 @@ pub struct Verdict {
     pub sessions: usize,
     /// Those that are not as they must be.
     pub failures: Vec<Failure>,
+    /// The command that makes the screens its goldens.
+    pub accept: String,
     /// How long the sessions took, taken together.
     pub took: Duration,
     /// The sessions themselves, where they were asked for.
@@ -185,6 +187,12 @@ impl Verdict {
             return Outcome::NotRun;
         }
         self.failures.first().map_or(Outcome::Pass, Failure::outcome)
+    }
+
+    /// Whether its failures are screens that differ from their goldens, and nothing worse.
+    pub fn is_acceptable(&self) -> bool {
+        let acceptable = |failure: &Failure| failure.flaws.iter().all(Flaw::is_screen);
+        !self.failures.is_empty() && self.failures.iter().all(acceptable)
     }
 
     /// The case's own name: drive and wire.

@@ -52,7 +52,7 @@ impl WireChoice {
     }
 
     /// Whether all that is sent arrives, so that the goldens must hold.
-    pub(super) fn is_whole(self) -> bool {
+    pub fn is_whole(self) -> bool {
         !matches!(self, WireChoice::EveryCut | WireChoice::One(Wire::Cut { .. }))
     }
 }

@@ -34,6 +34,7 @@ impl From<&Verdict> for Case {
             reason: verdict.not_run.as_ref().map(not_run),
             sessions: verdict.sessions,
             failures: verdict.failures.iter().map(failure).collect(),
+            accept: verdict.is_acceptable().then(|| escape::show(verdict.accept.as_bytes())),
             shown: verdict.played.iter().map(|(wire, played)| shown(wire.to_string(), played)).collect(),
             measured: verdict.took.as_secs_f64(),
         }

@@ -45,6 +45,7 @@ mod tests {
             reason: Some("why".into()),
             sessions: 0,
             failures: Vec::new(),
+            accept: None,
             shown: Vec::new(),
             measured: 0.0,
         }

@@ -53,7 +53,15 @@ fn a_report_for_people_fits_in_80_columns() {
         let ended = Replay::of(&[fixtures.path()]).and(&DIRECT).and(arguments).run();
         ended.ends_with(1);
         // Commands are there to be copied, and diffs are as long as the screens are.
-        let free = ["  again: ", "    ---", "    +++", "    -", "    +", "not run"];
+        let free = [
+            "  again: ",
+            "if the new output is right, accept it: ",
+            "    ---",
+            "    +++",
+            "    -",
+            "    +",
+            "not run",
+        ];
         for line in ended.out.lines().filter(|line| !free.iter().any(|start| line.starts_with(start))) {
             assert!(line.chars().count() <= 80, "{line}\n{ended}");
         }
@@ -252,4 +260,27 @@ fn everything_of_a_failed_session_is_kept() {
     assert_eq!(kept("messages.txt"), fixtures.read("quotes-and-backslashes/messages.txt"));
     assert!(kept("again.txt").contains("--drive pipe --wire drip"));
     assert!(kept("tape.txt").contains("to-server"));
+    assert!(kept("server.cast").contains("server received message: "));
+    assert!(kept("client.cast").starts_with('{'));
+}
+
+#[apply(test)]
+fn both_screens_of_every_session_are_recorded_for_asciinema() {
+    common::needs(&["asciinema"]);
+    let fixtures = Fixtures::with("one-message");
+    let record = format!("{}/recorded", fixtures.path());
+    let path = format!("{}/one-message", fixtures.path());
+    let arguments = ["--record", &record, "--drive", "terminal", "--wire", "direct,drip"];
+    Replay::of(&[&path]).and(&arguments).run().ends_with(0);
+    for wire in ["direct", "drip"] {
+        for (role, text) in
+            [("server", "server received message: "), ("client", "client received message log:")]
+        {
+            let cast = format!("{record}/one-message-terminal-{wire}/{role}.cast");
+            let mut play = Command::new("asciinema");
+            play.args(["play", "--speed", "1000", &cast]).env("TERM", "xterm");
+            let (screen, status) = Terminal::starting(&play).ends();
+            assert!(screen.contains(text), "{cast}: {status:?}: {screen}");
+        }
+    }
 }

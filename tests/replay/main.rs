@@ -12,6 +12,7 @@ mod formats;
 mod goldens;
 mod input;
 mod record;
+mod review;
 mod stop;
 
 use std::fs;

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use super::style::{Style, padded, with_blanks_for_tabs, wrap};
 use super::{plural, seconds, shown};
 use crate::results::{
-    Blessing, Case, Diff, DiffKind, DiffLine, End, EventKind, Failure, Outcome, Results, Role,
+    Blessing, Case, Diff, DiffKind, DiffLine, End, EventKind, Failure, Flaw, Outcome, Results, Role,
 };
 use crate::results::{Planned, Shown};
 
@@ -20,12 +20,26 @@ pub struct Cases {
     lines: bool,
     /// The differences that were shown, and in which session: one wrong golden fails many.
     told: HashMap<(String, Vec<DiffLine>), String>,
+    /// The kinds of failure that were shown, and in which session.
+    kinds: HashMap<Kind, String>,
+}
+
+/// What is wrong with a session, without what differs each time: two that are equal fail alike.
+type Kind = (Vec<(String, Option<(String, Vec<DiffLine>)>)>, Vec<String>);
+
+fn kind(failure: &Failure) -> Kind {
+    let flaw = |flaw: &Flaw| {
+        let diff = flaw.diff.as_ref().map(|diff| (diff.names[0].clone(), changes(diff)));
+        (flaw.what.clone(), diff)
+    };
+    let end = |end: &End| format!("{}: {}", end.program.word(), end.how);
+    (failure.flaws.iter().map(flaw).collect(), failure.ends.iter().map(end).collect())
 }
 
 impl Cases {
     /// In this style; a line for each case that passes only if `lines`.
     pub fn new(style: Style, lines: bool) -> Self {
-        Cases { style, lines, told: HashMap::new() }
+        Cases { style, lines, told: HashMap::new(), kinds: HashMap::new() }
     }
 
     /// One case.
@@ -47,24 +61,53 @@ impl Cases {
                 all => format!(" ({} of {all} sessions)", case.failures.len()),
             };
             let label = case.outcome.word().to_uppercase();
-            text += &format!("{} {}{many}\n", style.red(&style.bold(&label)), style.bold(&name));
-            for failure in case.failures.iter().take(FAILURES) {
-                let other = case.sessions > 1 || failure.wire != case.wire;
-                let session = format!("{}::{}::{}", shown(&case.fixture), case.drive, failure.wire);
-                text += &self.failure(failure, &session, other);
-            }
-            let rest: Vec<&str> =
-                case.failures.iter().skip(FAILURES).map(|failure| failure.wire.as_str()).collect();
-            if !rest.is_empty() {
-                text += &style.wrapped("  and over: ", &rest.join(", "));
-            }
-            text += "\n";
+            text += &format!("{} {}{many}", style.red(&style.bold(&label)), style.bold(&name));
+            text += &self.failures(case);
         }
         for played in &case.shown {
             let name = format!("{}::{}::{}", shown(&case.fixture), case.drive, played.wire);
             text += &format!("{}\n{}\n", style.bold(&name), two_columns(played, style));
         }
         text
+    }
+
+    /// The failed sessions of a case, the rest of its first line included: the first of each kind in full.
+    fn failures(&mut self, case: &Case) -> String {
+        let style = self.style;
+        let mut full = String::new();
+        let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
+        let mut rest: Vec<&str> = Vec::new();
+        let mut in_full = 0;
+        for failure in &case.failures {
+            let session = format!("{}::{}::{}", shown(&case.fixture), case.drive, failure.wire);
+            if let Some(first) = self.kinds.get(&kind(failure)) {
+                match alike.iter_mut().find(|(other, _)| other == first) {
+                    Some((_, wires)) => wires.push(&failure.wire),
+                    None => alike.push((first.clone(), vec![&failure.wire])),
+                }
+            } else if in_full < FAILURES {
+                in_full += 1;
+                self.kinds.insert(kind(failure), session.clone());
+                full += &self.failure(failure, &session, case.sessions > 1 || failure.wire != case.wire);
+            } else {
+                rest.push(&failure.wire);
+            }
+        }
+        if let ([(first, wires)], [_]) = (alike.as_slice(), case.failures.as_slice())
+            && *wires == [case.wire.as_str()]
+        {
+            // Mostly of the same fixture.
+            let first = first.strip_prefix(&format!("{}::", shown(&case.fixture))).unwrap_or(first);
+            return format!("\n{}", style.wrapped("  ", &format!("as {first}")));
+        }
+        let mut text = format!("\n{full}");
+        for (first, wires) in &alike {
+            text += &style.wrapped(&format!("  as {first}, over: "), &wires.join(", "));
+        }
+        if !rest.is_empty() {
+            text += &style.wrapped("  and over: ", &rest.join(", "));
+        }
+        text + "\n"
     }
 
     fn failure(&mut self, failure: &Failure, session: &str, name_wire: bool) -> String {
@@ -125,11 +168,26 @@ pub fn summary(results: &Results, style: Style) -> String {
     if let Some(seed) = results.seed {
         text += &format!("shuffle's seed: {seed}\n");
     }
-    let mut failures = results.cases.iter().flat_map(|case| &case.failures);
-    if failures.any(|failure| failure.flaws.iter().any(|flaw| flaw.diff.is_some())) {
-        text += "where what was seen is right, replay --bless makes it the golden\n";
+    for command in acceptances(&results.cases) {
+        // Never wrapped: it is there to be copied.
+        text += &format!("if the new output is right, accept it: {}\n", style.cyan(command));
     }
     text
+}
+
+/// The commands that accept the output of fixtures of which nothing but a golden is wrong, each once.
+fn acceptances(cases: &[Case]) -> Vec<&str> {
+    let failed = || cases.iter().filter(|case| !case.failures.is_empty());
+    let mut commands: Vec<&str> = Vec::new();
+    for case in failed() {
+        let worse = failed().any(|other| other.fixture == case.fixture && other.accept.is_none());
+        if let Some(command) = case.accept.as_deref().filter(|_| !worse)
+            && !commands.contains(&command)
+        {
+            commands.push(command);
+        }
+    }
+    commands
 }
 
 /// The stopped cases of which no session is told.
