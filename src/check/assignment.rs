@@ -498,6 +498,8 @@ mod tests {
     use super::*;
     use crate::run::outcome::Ending;
 
+    type Rule = fn(&Baseline) -> Ruling;
+
     const PORT: u16 = 12_345;
     const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
     const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 4);
@@ -570,7 +572,7 @@ mod tests {
     }
 
     fn outcomes(baseline: &Baseline) -> String {
-        let rows: [(&str, fn(&Baseline) -> Ruling); 10] = [
+        let rows: [(&str, Rule); 10] = [
             ("S1", s1),
             ("S2", s2),
             ("S3", s3),
