@@ -1,9 +1,9 @@
-//! Looking for facts on a screen.
+//! Facts on a screen: messages, addresses, ports, statements.
 //!
-//! Nobody's wording is known here. A screen is a row of words: letters and digits, lower-cased, with
-//! quotes, punctuation, colours and line ends gone. A fact (a message, an address, a port) is there or
-//! it is not; a prompt that shares its line with output, or the way a message is quoted, does not
-//! matter. A character that came out damaged is no letter, so a damaged message is not found.
+//! What always holds: the wording of a program does not matter. A screen is a row of words: letters and
+//! digits in lower case, without quotes, punctuation, colours and line ends. A prompt may share its line with
+//! output, and a message may be quoted in any way. A damaged character is not a letter, so that a damaged
+//! message is not found. Only [`shows_exactly`] compares to the letter.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

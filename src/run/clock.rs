@@ -1,7 +1,7 @@
 //! The clock of a session, and waiting: for the thing itself, with a deadline, woken by events.
 //!
-//! What always holds: nobody waits by sleeping for a while, but for the thing itself and with a
-//! deadline, and a stop (Ctrl-C) wakes everyone.
+//! What always holds: a wait is for the thing itself and has a deadline; it is never a sleep of a guessed
+//! length. A stop (Ctrl-C) ends every wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,13 +14,13 @@ use nix::sys::signal::{SigSet, Signal};
 /// Whether everything is to stop; see [`stop`].
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// The stages that are set, so that all of them hear of a stop.
-static STAGES: Mutex<Vec<Weak<Rung>>> = Mutex::new(Vec::new());
+/// The clocks of all sessions, so that a stop wakes every one that waits.
+static CLOCKS: Mutex<Vec<Weak<Rung>>> = Mutex::new(Vec::new());
 
 /// Stops every session of this process at once: all that wait for something wake up and end.
 pub fn stop() {
     STOPPED.store(true, Ordering::SeqCst);
-    for clock in lock(&STAGES).iter().filter_map(Weak::upgrade) {
+    for clock in lock(&CLOCKS).iter().filter_map(Weak::upgrade) {
         clock.ring();
     }
 }
@@ -89,9 +89,9 @@ impl Clock {
     /// A clock whose clock starts now.
     pub fn start() -> Clock {
         let rung = Arc::new(Rung { start: Instant::now(), times: Mutex::new(0), bell: Condvar::new() });
-        let mut stages = lock(&STAGES);
-        stages.retain(|clock| clock.strong_count() > 0);
-        stages.push(Arc::downgrade(&rung));
+        let mut clocks = lock(&CLOCKS);
+        clocks.retain(|clock| clock.strong_count() > 0);
+        clocks.push(Arc::downgrade(&rung));
         Clock(rung)
     }
 
