@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::baseline::{Baseline, Blame, Connect, Exchange, Quit, contains, words_of};
 use super::evidence::{EXCERPT, Ruling, fail, not_run, pass, printed, quoted, ruling};
 use super::facts::{self, Words};
-use super::requirement::Id;
+use super::id::Id;
 use super::session::Waited;
 use crate::results::{Outcome, Role};
 

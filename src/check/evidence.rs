@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::facts::{self, Words};
-use super::requirement::Id;
+use super::id::Id;
 use super::session::{Tested, Waited};
 use super::traces;
 use crate::results::{Event, Outcome, Role};
@@ -54,10 +54,7 @@ pub fn fail(happened: impl Into<String>) -> Ruling {
 
 /// The requirement `needs` is not met, so that this one cannot be judged.
 pub fn not_run(needs: Id) -> Ruling {
-    Ruling {
-        needs: Some(needs),
-        ..ruling(Outcome::NotRun, format!("{needs} is not met: {}", needs.entry().words))
-    }
+    Ruling { needs: Some(needs), ..ruling(Outcome::NotRun, String::new()) }
 }
 
 impl Ruling {

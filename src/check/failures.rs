@@ -9,12 +9,15 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use anyhow::{Context as _, Result};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::baseline::{Baseline, opened, send_all, words_of};
+use super::baseline::{Baseline, words_of};
+use super::comparison::not_again;
 use super::evidence::{Ruling, Seen, fail, pass, printed, ruling};
 use super::facts::Words;
-use super::requirement::Id;
+use super::id::Id;
+use super::recording::{opened, send_all};
 use super::session::{Keyboard, Session, Waited};
 use super::setup::Setup;
+use super::timeline;
 use crate::proxy::{End, Mode};
 use crate::results::{Outcome, Role};
 use crate::run::command::{Placeholder, Template};
@@ -67,7 +70,7 @@ pub fn server_gone(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     let messages: Vec<String> =
         (0..=AFTER_THE_END).map(|number| known.message("server gone", number, 2)).collect();
     let Some(mut session) = opened_or_alone(setup)? else { return Ok(not_again()) };
-    if known.lacks(&[super::requirement::Need::Serves]).is_none() {
+    if known.lacks(&[super::id::Need::Serves]).is_none() {
         send_all(&mut session, known, &messages[..1])?;
     }
     let mark = session.client().shown();
@@ -252,7 +255,7 @@ pub fn end_of_input(setup: &Setup, known: &Baseline) -> Result<Ruling> {
 
 /// Ends a session; its ruling has the session with it, unless it is a pass.
 fn finish(session: Session, ruling: Ruling) -> Ruling {
-    let events = if ruling.passes() { Vec::new() } else { session.events() };
+    let events = if ruling.passes() { Vec::new() } else { timeline::events(&session) };
     session.clear();
     Ruling { session: events, ..ruling }
 }
@@ -284,8 +287,4 @@ fn listen(address: SocketAddr) -> Result<Socket> {
     socket.bind(&address.into())?;
     socket.listen(1)?;
     Ok(socket)
-}
-
-fn not_again() -> Ruling {
-    fail("this time the two did not connect, as they had before")
 }

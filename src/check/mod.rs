@@ -5,19 +5,23 @@
 
 mod assignment;
 mod baseline;
+mod comparison;
 mod course;
 mod evidence;
 mod facts;
 mod failures;
 mod framing;
 mod guess;
+mod id;
 mod message;
+mod recording;
 mod requirement;
 mod rounds;
 mod segments;
 mod session;
 mod setup;
 mod submission;
+mod texts;
 mod timeline;
 mod traces;
 

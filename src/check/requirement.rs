@@ -1,5 +1,7 @@
 //! The table of requirements: for each its id, what it says, what it needs, what to advise, and the function
 //! that judges it.
+//!
+//! What always holds: a new requirement is an id, an entry here, one function and its test.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,40 +10,9 @@ use anyhow::{Result, anyhow};
 
 use super::baseline::Baseline;
 use super::evidence::Ruling;
+pub use super::id::{Id, Need};
 use super::setup::Setup;
-use super::{assignment, failures, segments};
-
-/// The id of a requirement: S of the server, C of the client, R of both in less usual situations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "the table says what each of them is")]
-#[rustfmt::skip]
-pub enum Id {
-    S1, S2, S3, S4, S5,
-    C1, C2, C3, C4, C5,
-    R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12, R13, R14, R15, R16,
-}
-
-/// What a session of a requirement needs of the pair; each is shown by the baseline, and belongs to one
-/// requirement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// The server listens.
-    Listens,
-    /// The client connects.
-    Connects,
-    /// The server still runs when the client has connected.
-    Lives,
-    /// The same, and it does not flood.
-    Serves,
-    /// The client sends messages.
-    Sends,
-    /// The server prints them, be it late.
-    Prints,
-    /// The client sends a quit.
-    Quits,
-    /// The log is on the client's screen after a quit.
-    Log,
-}
+use super::{assignment, failures, segments, texts};
 
 /// How a requirement is judged.
 #[derive(Clone, Copy)]
@@ -252,7 +223,7 @@ pub const TABLE: &[Requirement] = &[
         advice: "Treat an empty line like any other message, or do not send it; do not take it for the end.",
         needs: MESSAGES,
         after: &[],
-        judge: Judge::Session(segments::empty_message),
+        judge: Judge::Session(texts::empty_message),
     },
     Requirement {
         id: Id::R6,
@@ -352,7 +323,7 @@ pub const TABLE: &[Requirement] = &[
                  messages too.",
         needs: &[Listens, Connects, Serves, Sends, Prints, Quits, Log],
         after: &[],
-        judge: Judge::Session(segments::to_the_letter),
+        judge: Judge::Session(texts::to_the_letter),
     },
     Requirement {
         id: Id::R15,
@@ -363,7 +334,7 @@ pub const TABLE: &[Requirement] = &[
         advice: "An empty log is no error: send nothing, close, and end with status 0; the client accepts that.",
         needs: &[Listens, Connects, Serves, Sends, Prints, Quits, Log],
         after: &[],
-        judge: Judge::Session(segments::no_message),
+        judge: Judge::Session(texts::no_message),
     },
     Requirement {
         id: Id::R16,
@@ -382,13 +353,6 @@ impl Id {
     /// Its entry in the table.
     pub fn entry(self) -> &'static Requirement {
         TABLE.iter().find(|requirement| requirement.id == self).expect("every id has its entry")
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The names of the variants are the names that are printed.
-        f.pad(&format!("{self:?}"))
     }
 }
 

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::baseline::Baseline;
 use super::evidence::{self, Ruling};
+use super::recording;
 use super::requirement::{Id, Judge, Requirement, TABLE};
 use super::setup::Setup;
 use crate::escape;
@@ -38,7 +39,7 @@ enum Played {
 /// Plays one round; judges what is `wanted` and calls `filed` for each.
 pub fn play(setup: &Setup, wanted: &(dyn Fn(Id) -> bool + Sync), filed: &dyn Fn()) -> Result<Round> {
     let begun = Instant::now();
-    let baseline = Baseline::record(setup)?;
+    let baseline = recording::record(setup)?;
     let took = begun.elapsed().as_secs_f64();
     let needed = with_what_they_need(TABLE.iter().filter(|entry| wanted(entry.id)));
     let mut played = play_sessions(setup, &baseline, &needed)?;
@@ -161,6 +162,10 @@ fn finding(id: Id, ruling: Ruling, seconds: f64, again: &str) -> Finding {
         None if ruling.outcome == Outcome::Pass || !is_judged => String::new(),
         None => entry.advice.to_string(),
     };
+    let happened = match ruling.needs {
+        Some(needs) => format!("{needs} is not met: {}", needs.entry().words),
+        None => ruling.happened,
+    };
     let safe = |text: String| escape::show(text.as_bytes());
     Finding {
         requirement: id.to_string(),
@@ -169,7 +174,7 @@ fn finding(id: Id, ruling: Ruling, seconds: f64, again: &str) -> Finding {
         evidence: Evidence {
             done: if is_judged { safe(done) } else { String::new() },
             expected: if is_judged { entry.expected.to_string() } else { String::new() },
-            happened: safe(ruling.happened),
+            happened: safe(happened),
         },
         advice: safe(advice),
         differing: Vec::new(),

@@ -1,4 +1,4 @@
-//! R1 to R6, R14 and R15: messages of every kind, and what the network does to them.
+//! R1 to R4 and R6: what the network does to messages, and long ones.
 //!
 //! What always holds: each function plays a session of its own and returns its ruling; none of them builds
 //! on what another one has found.
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::baseline::{Baseline, contains, opened, send_all, words_of};
-use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed, ruling};
-use super::facts::{self, Words};
-use super::requirement::Id;
+use super::baseline::{Baseline, contains, words_of};
+use super::comparison::{as_in_lockstep, not_again, on_server, shows_message, with_session};
+use super::evidence::{Ruling, Seen, fail, pass, printed, ruling};
+use super::facts::Words;
+use super::recording::{opened, send_all};
 use super::session::{Keyboard, Session, Waited};
 use super::setup::Setup;
 use crate::proxy::Mode;
 use crate::results::Outcome;
-use crate::run::outcome::Ending;
 
 /// Messages and words of each in the log of R4: over 100 KB, and no message too long for a buffer of 1,024
 /// bytes.
@@ -227,12 +227,6 @@ fn send_long(session: &mut Session, known: &Baseline, messages: &[String]) -> Re
     Ok((true, all_shown))
 }
 
-/// Whether `screen` shows `text`: word for word, or, a long one, broken into lines.
-fn shows_message(screen: &[u8], text: &str) -> bool {
-    Words::of(screen).find(&Words::of(text.as_bytes()), 0).is_some()
-        || (text.len() > 99 && contains(&facts::without_line_ends(screen), text.as_bytes()))
-}
-
 /// R4
 pub fn big_log(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     let slow = known.pace() > SLOW;
@@ -321,249 +315,4 @@ fn play_big_log(
     };
     session.clear();
     Ok(Some(ruling))
-}
-
-/// R5
-pub fn empty_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
-    let messages: Vec<String> = (0..2).map(|number| known.message("empty", number, 2)).collect();
-    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
-    send_all(&mut session, known, &messages[..1])?;
-    let harm = |session: &Session| -> Option<Ruling> {
-        let seen = [Seen::of(session.server()), Seen::of(session.client())];
-        seen.iter().find_map(Seen::trouble).or_else(|| {
-            let gone = seen.iter().find(|seen| seen.ending.is_some())?;
-            Some(fail(format!("the {} ends after an empty line; {}", gone.role.word(), gone.shows())))
-        })
-    };
-    // A client may well send nothing for it.
-    session.say("")?;
-    session.settle()?;
-    if let Some(ruling) = harm(&session) {
-        let ruling = with_session(&session, ruling);
-        session.clear();
-        return Ok(ruling);
-    }
-    let (sent, shown) = send_all(&mut session, known, &messages[1..])?;
-    if !sent || !shown {
-        let whose = Seen::of(if sent { session.server() } else { session.client() });
-        let ruling = harm(&session).unwrap_or_else(|| {
-            fail(format!("after an empty line \"{}\" does not arrive; {}", messages[1], whose.shows()))
-        });
-        let ruling = with_session(&session, ruling);
-        session.clear();
-        return Ok(ruling);
-    }
-    let mark = session.client().shown();
-    session.say(&known.quit_word)?;
-    session.both_end()?;
-    let ruling = as_in_lockstep(&session, known, &messages, (mark, true), "the messages around an empty one");
-    let ruling = with_session(&session, ruling);
-    session.clear();
-    Ok(ruling)
-}
-
-/// R14: two equal messages stand side by side, and two more apart.
-pub fn to_the_letter(setup: &Setup, known: &Baseline) -> Result<Ruling> {
-    let lines = [
-        r#"It's 5 o'clock (really), "OK"?!"#,
-        r"100% sure: %s %d %n C:\new\temp",
-        "  two  blanks   here  ",
-        "<b>A&B</b>; a_1*b=[x,y]",
-        "Same AGAIN",
-        "Same AGAIN",
-        r#"It's 5 o'clock (really), "OK"?!"#,
-    ];
-    let messages: Vec<String> = lines.iter().map(|line| known.typable(line)).collect();
-    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
-    for text in &messages {
-        let mark = session.server().shown();
-        let wire = session.proxy.to_server.tape.len();
-        session.say(text)?;
-        let is_shown = |session: &Session| facts::shows_exactly(&session.server().since(mark), text);
-        if known.prints_at_once() {
-            session.wait(|session| is_shown(session) || session.server().has_ended())?;
-        } else {
-            session.all_sent()?;
-            continue;
-        }
-        if is_shown(&session) {
-            continue;
-        }
-        let sent = &session.proxy.to_server.tape[wire..];
-        let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
-        let ruling = server.trouble().or_else(|| client.trouble()).unwrap_or_else(|| {
-            let by = if known.is_readable() && !contains(sent, text.as_bytes()) {
-                "client sent"
-            } else {
-                "server shows"
-            };
-            let what = if by == "client sent" {
-                super::evidence::quoted(sent)
-            } else {
-                facts::tail(server.since(mark), EXCERPT)
-            };
-            fail(format!("\"{text}\" was typed, and the {by}: {what}"))
-        });
-        let ruling = with_session(&session, ruling);
-        session.clear();
-        return Ok(ruling);
-    }
-    session.settle()?;
-    let mark = session.client().shown();
-    session.say(&known.quit_word)?;
-    session.both_end()?;
-    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
-    let log = client.since(mark);
-    let lacks = |screen: &[u8]| {
-        messages.iter().find(|text| {
-            let typed = messages.iter().filter(|other| other == text).count();
-            facts::count_exactly(screen, text) < typed
-        })
-    };
-    let ruling = if let Some(ruling) = server.trouble().or_else(|| client.trouble()) {
-        ruling
-    } else if let Some(text) = lacks(&server.screen) {
-        fail(format!("the server does not show \"{text}\" as often as it was typed; {}", server.shows()))
-    } else if let Some(text) = lacks(log) {
-        let times = messages.iter().filter(|other| *other == text).count();
-        let times = if times > 1 { format!("{times} times ") } else { String::new() };
-        fail(format!("\"{text}\" was typed {times}and does not stand so in the log; {}", printed(log)))
-    } else {
-        pass("the server's screen and the log show every message to the letter")
-    };
-    let ruling = with_session(&session, ruling);
-    session.clear();
-    Ok(ruling)
-}
-
-/// R15
-pub fn no_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
-    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
-    session.say(&known.quit_word)?;
-    let waited = session.both_end()?;
-    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
-    // A server that goes on serving, or ends with another status in any session, is S5's to judge, and such
-    // a client C5's.
-    let judge = |seen: &Seen, usual: &Seen| match (seen.status(waited), &usual.ending) {
-        (Err(ruling), Some(_)) => Some(ruling),
-        (Ok(status), Some(Ending::Exited(usual))) if status != 0 && status != *usual => {
-            Some(fail(format!("the {} ended with status {status}; {}", seen.role.word(), seen.shows())))
-        }
-        _ => seen.trouble(),
-    };
-    let ruling = judge(&server, &known.server)
-        .or_else(|| judge(&client, &known.client))
-        .unwrap_or_else(|| pass("both ended as after a session with messages"));
-    let ruling = with_session(&session, ruling);
-    session.clear();
-    Ok(ruling)
-}
-
-// --- what several of them do ------------------------------------------------------------------
-
-/// Whether the server shows `messages`, each by itself.
-fn on_server(session: &Session, known: &Baseline, messages: &[String], what: &str) -> Ruling {
-    let server = Seen::of(session.server());
-    let words = Words::of(&server.screen);
-    match words.find_all(&words_of(messages)) {
-        Err(missing) => {
-            let text = &messages[missing];
-            if messages.iter().all(|text| shows_message(&server.screen, text)) && text.len() > 99 {
-                return pass(format!("the server shows {what} as they were sent"));
-            }
-            if known.is_readable() && !contains(&session.proxy.to_server.tape, text.as_bytes()) {
-                return not_sent(session, known, text);
-            }
-            server.trouble().unwrap_or_else(|| {
-                if text.len() <= 99 {
-                    return fail(format!("the server does not show \"{text}\" as it was sent; {}", server.shows()));
-                }
-                let shown = longest_beginning(&facts::without_line_ends(&server.screen), text.as_bytes());
-                fail(format!(
-                    "of a message of {} bytes the server shows the first {shown} in one piece; its screen ends: {}",
-                    text.len(),
-                    facts::tail(&server.screen, EXCERPT / 4)
-                ))
-            })
-        }
-        Ok(places) => {
-            let glued = places.windows(2).position(|pair| !words.speaks_between(pair[0].end..pair[1].start));
-            match glued.filter(|_| known.speaks_between()) {
-                Some(at) => fail(format!(
-                    "the server shows \"{}\" and \"{}\" as one message; {}",
-                    messages[at],
-                    messages[at + 1],
-                    server.shows()
-                )),
-                None => pass(format!("the server shows {what} as they were sent")),
-            }
-        }
-    }
-}
-
-/// The client has not sent `text` as it was typed, so that the server cannot be judged by it.
-fn not_sent(session: &Session, known: &Baseline, text: &str) -> Ruling {
-    if !super::assignment::c3(known).passes() {
-        return super::evidence::not_run(Id::C3);
-    }
-    let client = Seen::of(session.client());
-    let tape = &session.proxy.to_server.tape;
-    let sent = super::evidence::quoted(&tape[tape.len().saturating_sub(EXCERPT)..]);
-    client
-        .trouble()
-        .unwrap_or_else(|| fail(format!("\"{text}\" was typed, and the client sent {sent}")))
-        .advise(
-            "Send the text as it was typed, encoded as UTF-8: in most languages the encoding must be named.",
-        )
-}
-
-/// Whether a session that has ended went as the first one did: on the server's screen, and, where the
-/// first one had a log to show and it is to be looked at, in the log on the client's after `mark`.
-fn as_in_lockstep(
-    session: &Session,
-    known: &Baseline,
-    messages: &[String],
-    (mark, log_too): (usize, bool),
-    what: &str,
-) -> Ruling {
-    let ruling = on_server(session, known, messages, what);
-    if !ruling.passes() {
-        return ruling;
-    }
-    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
-    if let Some(ruling) = server.trouble().or_else(|| client.trouble()) {
-        return ruling;
-    }
-    if known.log().is_err() || !log_too {
-        return ruling;
-    }
-    let screen = client.since(mark);
-    if let Err(missing) = Words::of(screen).find_all(&words_of(messages))
-        && !messages.iter().all(|text| shows_message(screen, text))
-    {
-        let text = &messages[missing];
-        let name = if text.len() > 99 { "the long message".to_string() } else { format!("\"{text}\"") };
-        return fail(format!("the client's log does not show {name}; {}", printed(screen)));
-    }
-    if known.server_ends() && server.ending.is_none() {
-        let happened = format!("the server does not end this time; {}", server.shows());
-        return super::evidence::ruling(Outcome::Hung, happened);
-    }
-    pass(format!("{}, and so does the log", ruling.happened))
-}
-
-/// `ruling` with the session that it is about, unless it is a pass.
-fn with_session(session: &Session, ruling: Ruling) -> Ruling {
-    let events = if ruling.passes() { Vec::new() } else { session.events() };
-    Ruling { session: events, ..ruling }
-}
-
-/// How much of the beginning of `text` stands somewhere on `screen`.
-fn longest_beginning(screen: &[u8], text: &[u8]) -> usize {
-    let stands = |length: usize| contains(screen, &text[..length]);
-    (1..=text.len()).collect::<Vec<_>>().partition_point(|&length| stands(length))
-}
-
-fn not_again() -> Ruling {
-    fail("this time the two did not connect, as they had before")
 }

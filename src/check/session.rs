@@ -15,9 +15,8 @@ use anyhow::{Context as _, Result, anyhow};
 use tempfile::TempDir;
 
 use super::setup::{Setup, copy_tree};
-use super::timeline;
 use crate::proxy::{Config, Mode, Proxy};
-use crate::results::{Event, Role};
+use crate::results::Role;
 use crate::run::clock::{self, Clock};
 use crate::run::command::{PROFILE, Ready, Spec, Template, Values};
 use crate::run::outcome::Ending;
@@ -703,11 +702,6 @@ impl<'a> Session<'a> {
         }
         self.proxy.to_server.mode = Mode::Open;
         Ok(self.proxy.to_server.tape.len() > before)
-    }
-
-    /// All that happened, in time order.
-    pub fn events(&self) -> Vec<Event> {
-        timeline::events(self)
     }
 
     /// Ends the programs that still run, and takes the proxy's connections down as if both had closed them;

@@ -1,0 +1,125 @@
+//! Whether a session went as the baseline did: the messages on the server's screen, and the log on the
+//! client's.
+//!
+//! What always holds: the server is not blamed for a message that the client did not send.
+
+use super::baseline::{Baseline, contains, words_of};
+use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed};
+use super::facts::{self, Words};
+use super::id::Id;
+use super::session::Session;
+use super::timeline;
+use crate::results::Outcome;
+
+/// Whether `screen` shows `text`: word for word, or, a long one, broken into lines.
+pub fn shows_message(screen: &[u8], text: &str) -> bool {
+    Words::of(screen).find(&Words::of(text.as_bytes()), 0).is_some()
+        || (text.len() > 99 && contains(&facts::without_line_ends(screen), text.as_bytes()))
+}
+
+/// Whether the server shows `messages`, each by itself.
+pub fn on_server(session: &Session, known: &Baseline, messages: &[String], what: &str) -> Ruling {
+    let server = Seen::of(session.server());
+    let words = Words::of(&server.screen);
+    match words.find_all(&words_of(messages)) {
+        Err(missing) => {
+            let text = &messages[missing];
+            if messages.iter().all(|text| shows_message(&server.screen, text)) && text.len() > 99 {
+                return pass(format!("the server shows {what} as they were sent"));
+            }
+            if known.is_readable() && !contains(&session.proxy.to_server.tape, text.as_bytes()) {
+                return not_sent(session, known, text);
+            }
+            server.trouble().unwrap_or_else(|| {
+                if text.len() <= 99 {
+                    return fail(format!("the server does not show \"{text}\" as it was sent; {}", server.shows()));
+                }
+                let shown = longest_beginning(&facts::without_line_ends(&server.screen), text.as_bytes());
+                fail(format!(
+                    "of a message of {} bytes the server shows the first {shown} in one piece; its screen ends: {}",
+                    text.len(),
+                    facts::tail(&server.screen, EXCERPT / 4)
+                ))
+            })
+        }
+        Ok(places) => {
+            let glued = places.windows(2).position(|pair| !words.speaks_between(pair[0].end..pair[1].start));
+            match glued.filter(|_| known.speaks_between()) {
+                Some(at) => fail(format!(
+                    "the server shows \"{}\" and \"{}\" as one message; {}",
+                    messages[at],
+                    messages[at + 1],
+                    server.shows()
+                )),
+                None => pass(format!("the server shows {what} as they were sent")),
+            }
+        }
+    }
+}
+
+/// The client has not sent `text` as it was typed, so that the server cannot be judged by it.
+fn not_sent(session: &Session, known: &Baseline, text: &str) -> Ruling {
+    if !super::assignment::c3(known).passes() {
+        return super::evidence::not_run(Id::C3);
+    }
+    let client = Seen::of(session.client());
+    let tape = &session.proxy.to_server.tape;
+    let sent = super::evidence::quoted(&tape[tape.len().saturating_sub(EXCERPT)..]);
+    client
+        .trouble()
+        .unwrap_or_else(|| fail(format!("\"{text}\" was typed, and the client sent {sent}")))
+        .advise(
+            "Send the text as it was typed, encoded as UTF-8: in most languages the encoding must be named.",
+        )
+}
+
+/// Whether a session that has ended went as the first one did: on the server's screen, and, where the
+/// first one had a log to show and it is to be looked at, in the log on the client's after `mark`.
+pub fn as_in_lockstep(
+    session: &Session,
+    known: &Baseline,
+    messages: &[String],
+    (mark, log_too): (usize, bool),
+    what: &str,
+) -> Ruling {
+    let ruling = on_server(session, known, messages, what);
+    if !ruling.passes() {
+        return ruling;
+    }
+    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
+    if let Some(ruling) = server.trouble().or_else(|| client.trouble()) {
+        return ruling;
+    }
+    if known.log().is_err() || !log_too {
+        return ruling;
+    }
+    let screen = client.since(mark);
+    if let Err(missing) = Words::of(screen).find_all(&words_of(messages))
+        && !messages.iter().all(|text| shows_message(screen, text))
+    {
+        let text = &messages[missing];
+        let name = if text.len() > 99 { "the long message".to_string() } else { format!("\"{text}\"") };
+        return fail(format!("the client's log does not show {name}; {}", printed(screen)));
+    }
+    if known.server_ends() && server.ending.is_none() {
+        let happened = format!("the server does not end this time; {}", server.shows());
+        return super::evidence::ruling(Outcome::Hung, happened);
+    }
+    pass(format!("{}, and so does the log", ruling.happened))
+}
+
+/// `ruling` with the session that it is about, unless it is a pass.
+pub fn with_session(session: &Session, ruling: Ruling) -> Ruling {
+    let events = if ruling.passes() { Vec::new() } else { timeline::events(session) };
+    Ruling { session: events, ..ruling }
+}
+
+/// How much of the beginning of `text` stands somewhere on `screen`.
+fn longest_beginning(screen: &[u8], text: &[u8]) -> usize {
+    let stands = |length: usize| contains(screen, &text[..length]);
+    (1..=text.len()).collect::<Vec<_>>().partition_point(|&length| stands(length))
+}
+
+pub fn not_again() -> Ruling {
+    fail("this time the two did not connect, as they had before")
+}

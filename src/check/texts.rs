@@ -1,0 +1,151 @@
+//! R5, R14 and R15: messages of every kind, and none.
+//!
+//! What always holds: each function plays a session of its own and returns its ruling; none of them builds
+//! on what another one has found.
+
+use anyhow::Result;
+
+use super::baseline::{Baseline, contains};
+use super::comparison::{as_in_lockstep, not_again, with_session};
+use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed};
+use super::facts::{self};
+use super::recording::{opened, send_all};
+use super::session::{Keyboard, Session};
+use super::setup::Setup;
+use crate::run::outcome::Ending;
+
+/// R5
+pub fn empty_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let messages: Vec<String> = (0..2).map(|number| known.message("empty", number, 2)).collect();
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
+    send_all(&mut session, known, &messages[..1])?;
+    let harm = |session: &Session| -> Option<Ruling> {
+        let seen = [Seen::of(session.server()), Seen::of(session.client())];
+        seen.iter().find_map(Seen::trouble).or_else(|| {
+            let gone = seen.iter().find(|seen| seen.ending.is_some())?;
+            Some(fail(format!("the {} ends after an empty line; {}", gone.role.word(), gone.shows())))
+        })
+    };
+    // A client may well send nothing for it.
+    session.say("")?;
+    session.settle()?;
+    if let Some(ruling) = harm(&session) {
+        let ruling = with_session(&session, ruling);
+        session.clear();
+        return Ok(ruling);
+    }
+    let (sent, shown) = send_all(&mut session, known, &messages[1..])?;
+    if !sent || !shown {
+        let whose = Seen::of(if sent { session.server() } else { session.client() });
+        let ruling = harm(&session).unwrap_or_else(|| {
+            fail(format!("after an empty line \"{}\" does not arrive; {}", messages[1], whose.shows()))
+        });
+        let ruling = with_session(&session, ruling);
+        session.clear();
+        return Ok(ruling);
+    }
+    let mark = session.client().shown();
+    session.say(&known.quit_word)?;
+    session.both_end()?;
+    let ruling = as_in_lockstep(&session, known, &messages, (mark, true), "the messages around an empty one");
+    let ruling = with_session(&session, ruling);
+    session.clear();
+    Ok(ruling)
+}
+
+/// R14: two equal messages stand side by side, and two more apart.
+pub fn to_the_letter(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let lines = [
+        r#"It's 5 o'clock (really), "OK"?!"#,
+        r"100% sure: %s %d %n C:\new\temp",
+        "  two  blanks   here  ",
+        "<b>A&B</b>; a_1*b=[x,y]",
+        "Same AGAIN",
+        "Same AGAIN",
+        r#"It's 5 o'clock (really), "OK"?!"#,
+    ];
+    let messages: Vec<String> = lines.iter().map(|line| known.typable(line)).collect();
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
+    for text in &messages {
+        let mark = session.server().shown();
+        let wire = session.proxy.to_server.tape.len();
+        session.say(text)?;
+        let is_shown = |session: &Session| facts::shows_exactly(&session.server().since(mark), text);
+        if known.prints_at_once() {
+            session.wait(|session| is_shown(session) || session.server().has_ended())?;
+        } else {
+            session.all_sent()?;
+            continue;
+        }
+        if is_shown(&session) {
+            continue;
+        }
+        let sent = &session.proxy.to_server.tape[wire..];
+        let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
+        let ruling = server.trouble().or_else(|| client.trouble()).unwrap_or_else(|| {
+            let by = if known.is_readable() && !contains(sent, text.as_bytes()) {
+                "client sent"
+            } else {
+                "server shows"
+            };
+            let what = if by == "client sent" {
+                super::evidence::quoted(sent)
+            } else {
+                facts::tail(server.since(mark), EXCERPT)
+            };
+            fail(format!("\"{text}\" was typed, and the {by}: {what}"))
+        });
+        let ruling = with_session(&session, ruling);
+        session.clear();
+        return Ok(ruling);
+    }
+    session.settle()?;
+    let mark = session.client().shown();
+    session.say(&known.quit_word)?;
+    session.both_end()?;
+    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
+    let log = client.since(mark);
+    let lacks = |screen: &[u8]| {
+        messages.iter().find(|text| {
+            let typed = messages.iter().filter(|other| other == text).count();
+            facts::count_exactly(screen, text) < typed
+        })
+    };
+    let ruling = if let Some(ruling) = server.trouble().or_else(|| client.trouble()) {
+        ruling
+    } else if let Some(text) = lacks(&server.screen) {
+        fail(format!("the server does not show \"{text}\" as often as it was typed; {}", server.shows()))
+    } else if let Some(text) = lacks(log) {
+        let times = messages.iter().filter(|other| *other == text).count();
+        let times = if times > 1 { format!("{times} times ") } else { String::new() };
+        fail(format!("\"{text}\" was typed {times}and does not stand so in the log; {}", printed(log)))
+    } else {
+        pass("the server's screen and the log show every message to the letter")
+    };
+    let ruling = with_session(&session, ruling);
+    session.clear();
+    Ok(ruling)
+}
+
+/// R15
+pub fn no_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
+    let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
+    session.say(&known.quit_word)?;
+    let waited = session.both_end()?;
+    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
+    // A server that goes on serving, or ends with another status in any session, is S5's to judge, and such
+    // a client C5's.
+    let judge = |seen: &Seen, usual: &Seen| match (seen.status(waited), &usual.ending) {
+        (Err(ruling), Some(_)) => Some(ruling),
+        (Ok(status), Some(Ending::Exited(usual))) if status != 0 && status != *usual => {
+            Some(fail(format!("the {} ended with status {status}; {}", seen.role.word(), seen.shows())))
+        }
+        _ => seen.trouble(),
+    };
+    let ruling = judge(&server, &known.server)
+        .or_else(|| judge(&client, &known.client))
+        .unwrap_or_else(|| pass("both ended as after a session with messages"));
+    let ruling = with_session(&session, ruling);
+    session.clear();
+    Ok(ruling)
+}
