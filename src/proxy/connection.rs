@@ -106,7 +106,7 @@ impl Link {
         if let Some(client) = &self.client {
             any |= to_client.pass(client, sockets)?;
         }
-        // A program that reset the connection refused what was sent to it, whichever way it was noticed.
+        // A program that reset the connection did not read everything that was sent to it.
         let notice = |one: &mut Flow, other: &mut Flow| {
             one.sender_reset |= other.receiver_gone;
             other.refused |= one.sender_reset && !other.discards;

@@ -203,7 +203,7 @@ impl Flow {
         if self.end == Some(End::Fin) && self.may_end() {
             self.end_passed = true;
             any = true;
-            // The answer of a receiver that has closed its socket, to what was sent before, is a reset.
+            // A receiver that has closed its socket answered the bytes sent before with a reset.
             if to.shutdown(Shutdown::Write).is_err() || to.take_error()?.is_some() {
                 self.refuse();
             }
@@ -230,7 +230,7 @@ impl Flow {
         self.receiver_gone = true;
     }
 
-    /// Forgets what was passed on and has no place on the tape.
+    /// Drops bytes that were passed on and do not fit on the tape.
     fn shorten(&mut self) {
         if self.passed > self.most {
             let last = self.pieces.partition_point(|&(_, end)| end <= self.most);

@@ -276,7 +276,7 @@ impl Proxy {
         }
     }
 
-    /// Closes all sockets; what was received is left.
+    /// Closes all sockets, and returns everything that was received.
     pub(super) fn into_tape(self) -> Tape {
         let Proxy { accepted, to_server, to_client, further, .. } = self;
         let first = accepted.map(|at| Connection { at, to_server, to_client });

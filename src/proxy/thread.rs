@@ -22,8 +22,8 @@ use super::pump::{Config, Proxy, Steered, Tape};
 use super::wire::{Direction, Wire};
 use crate::run::clock::Clock;
 
-/// How long the proxy may take to pass on the rest when both programs have ended. Nobody is left to
-/// wait for then, unless something that they started holds a connection open.
+/// How long the proxy may take to pass on the rest when both programs have ended. It takes that long only
+/// if a process that they started holds a connection open.
 const SETTLE: Duration = Duration::from_secs(1);
 /// How often in a row the kernel is asked whether a piece was delivered before the thread pauses between
 /// two questions. Mostly, a piece is read within microseconds.
@@ -118,7 +118,7 @@ impl ProxyThread {
 
 impl Drop for ProxyThread {
     fn drop(&mut self) {
-        // Whoever does not ask for the tape has an error of their own to report.
+        // A caller that does not ask for the tape reports an error of its own.
         let _ = self.end();
     }
 }
@@ -304,7 +304,7 @@ mod tests {
         }
     }
 
-    /// Sends `sent` from both ends at once, in random chunks, each closed after it; gives what was read.
+    /// Sends `sent` from both ends at once, in random chunks, each closed after it; returns the bytes that were read.
     fn exchange(wire: Wire, sent: [&[u8]; 2], random: &mut Random) -> ([Vec<Vec<u8>>; 2], Tape) {
         let Peers { proxy, client, server, .. } = peers(wire);
         let ends = [(&client, sent[0], Random(random.next())), (&server, sent[1], Random(random.next()))];
@@ -495,7 +495,7 @@ mod tests {
         let Peers { proxy: _proxy, mut client, server, .. } = peers(Wire::Through);
         drop(server);
         assert_eq!(reads(&client), (Vec::new(), End::Fin));
-        // The first write finds out, and a later one is told.
+        // The first write causes the reset, and a later one reports it.
         while client.write_all(b"hello?").is_ok() {
             thread::yield_now();
         }
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_read_is_known_however_soon_both_are_gone() {
+    fn bytes_that_the_receiver_left_unread_are_known_even_if_both_programs_ended() {
         let text = [b'x'; 300];
         for wire in [Wire::Through, Wire::Drip, Wire::Lump, Wire::Shuffle(1)] {
             for read in [false, true] {

@@ -33,7 +33,7 @@ pub enum BlessResult {
     Same,
     /// These are to be written.
     Changed(Vec<Change>),
-    /// They cannot be blessed, since these sessions, as their verdicts have told, are not sound.
+    /// They cannot be blessed, since these sessions are not sound, as their verdicts say.
     Unsound(Vec<String>),
     /// They cannot be blessed, since these two sessions showed different screens.
     Disagree([String; 2], Difference),
@@ -85,12 +85,12 @@ impl Replay {
         let replay = Replay { show: true, ..self.clone() };
         replay.run(plan, &mut |event| match event {
             Event::Verdict(verdict) => {
-                let mut told = (*verdict).clone();
+                let mut reported = (*verdict).clone();
                 // What is only not as the golden says is no failure here.
-                told.failures.retain(|failure| !failure.flaws.iter().all(Flaw::is_screen));
-                told.played.clear();
+                reported.failures.retain(|failure| !failure.flaws.iter().all(Flaw::is_screen));
+                reported.played.clear();
                 verdicts.push(*verdict);
-                tell(Event::Verdict(Box::new(told)))
+                tell(Event::Verdict(Box::new(reported)))
             }
             other => tell(other),
         })?;

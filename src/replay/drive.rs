@@ -14,7 +14,7 @@ pub const TYPED_LINE: usize = 4095;
 /// How the client is fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Drive {
-    /// From a file that it is told of, in place of `{script}`.
+    /// From a file whose path replaces `{script}` in its command.
     Script,
     /// Through its standard input, a pipe.
     Pipe,

@@ -116,8 +116,8 @@ pub(super) fn type_answers(
     Ok(())
 }
 
-/// Types `line` at `program`, and waits until its terminal has shown it, so that what is typed next comes
-/// behind it on the screen.
+/// Types `line` at `program`, and waits until its terminal has echoed it, so that the next line is echoed
+/// behind it.
 fn type_line(program: &Program, line: &[u8], until: Duration) {
     let shown = program.view(|seen| seen.screen().len());
     let line = [line, b"\n"].concat();
@@ -134,7 +134,7 @@ fn type_line(program: &Program, line: &[u8], until: Duration) {
 /// A search for any of some texts on a screen that grows, in which no byte is looked at twice.
 struct Search<'a> {
     texts: Vec<&'a [u8]>,
-    /// Where on the screen it goes on.
+    /// Where on the screen the search continues.
     from: usize,
 }
 

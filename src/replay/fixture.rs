@@ -14,7 +14,7 @@ use crate::replay::drive::lines;
 use crate::replay::golden::Golden;
 use crate::run::command::PROFILE;
 
-/// The file of what is typed, one message a line.
+/// The file with the client's input, one message a line.
 pub const MESSAGES: &str = "messages.txt";
 /// The file of the server's whole stdout.
 pub const SERVER_GOLDEN: &str = "server.golden";

@@ -72,7 +72,7 @@ impl Golden {
         self.lines.iter().flat_map(|line| &line.raw).copied().collect()
     }
 
-    /// Compares with what was `seen`; `None` when they are the same.
+    /// Compares with the screen `seen`; `None` when they are the same.
     pub fn compare(&self, seen: &[u8], values: &Values) -> Option<Difference> {
         let golden = self.resolve(seen, values);
         let seen: Vec<Vec<u8>> = split_lines(seen).into_iter().map(<[u8]>::to_vec).collect();
@@ -200,7 +200,7 @@ impl Line {
 }
 
 /// Whether a bracketed word that is no placeholder was most likely meant as one. Programs write
-/// `[INFO]` and `[SERVER]` on their screens; nobody but a writer of goldens writes `[SERVER_PORT]`.
+/// `[INFO]` and `[SERVER]` on their screens; only the writer of a golden writes `[SERVER_PORT]`.
 fn looks_like_a_placeholder(word: &[u8]) -> bool {
     let word = String::from_utf8_lossy(word);
     let names_one = word.contains("ADDRESS") || word.contains("PORT");
@@ -325,7 +325,7 @@ server received message: \"hello\"
     }
 
     #[test]
-    fn an_escape_and_the_character_itself_are_told_apart() {
+    fn a_diff_notes_that_an_escape_and_its_character_differ() {
         let lines = diff("\\x1b[2J\n", "\x1b[2J\n");
         assert_eq!(lines.last(), Some(&DiffLine::SameLook));
         assert_eq!(diff("a\n", "a").last(), Some(&DiffLine::NoLineEnd));

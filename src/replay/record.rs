@@ -55,7 +55,7 @@ pub fn check(dir: &Path, force: bool) -> Result<()> {
     }
 }
 
-/// Plays one session of echolog's own pair, the client at the terminal of whoever calls.
+/// Plays one session of echolog's own pair, the client at the caller's terminal.
 pub fn record(echolog: &Path) -> Result<Recording> {
     let pair = Pair::own(echolog, Drive::Terminal)?;
     let clock = Clock::start();
@@ -82,9 +82,9 @@ pub fn record(echolog: &Path) -> Result<Recording> {
         keeps_client: false,
     };
     let proxy = ProxyThread::start(Wire::Through, &local, address, [never_idle(), never_idle()], &clock)?;
-    let told = proxy.address();
+    let address = proxy.address();
     let mut client = Command::new(echolog);
-    client.args(["client", &told.ip().to_string(), &told.port().to_string()]);
+    client.args(["client", &address.ip().to_string(), &address.port().to_string()]);
     #[expect(unsafe_code, reason = "the only way to run something between fork and exec")]
     // SAFETY: it makes one system call. The signals that stop us are blocked here; the client is to have
     // them as any program at a terminal does.

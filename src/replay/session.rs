@@ -46,7 +46,7 @@ pub struct Places {
     pub server_addresses: Vec<IpAddr>,
     /// The server's port.
     pub port: u16,
-    /// The port that the client was told: the server's, or the proxy's.
+    /// The port in the client's command: the server's, or the proxy's.
     pub client_port: u16,
     /// The address that the server sees the client come from.
     pub client_address: IpAddr,
@@ -69,7 +69,7 @@ pub struct Outcome {
     pub tape: Option<Tape>,
     /// How long all of it took.
     pub took: Duration,
-    /// Whether the harness was told to stop (Ctrl-C) before the session was over.
+    /// Whether the harness was stopped (Ctrl-C) before the session was over.
     pub stopped: bool,
 }
 
@@ -89,7 +89,7 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
         port: Some(port.number()),
         script: Some(std::path::absolute(session.script)?),
     };
-    // A client that cannot be executed is found out before a server is bothered.
+    // Fails before a server is started if the client cannot be executed.
     executable(&pair.client.command.fill(&values)[0], pair.client.dir.as_deref())?;
     let clock = Clock::start();
     let until = limits.time;
@@ -202,7 +202,7 @@ impl Played {
         for program in client.iter().chain([&server]) {
             program.check_sound()?;
         }
-        // Read before they are ended: ending takes a moment, in which a stop would be none of theirs.
+        // Read before the programs are ended: a stop during that time does not affect the session.
         let stopped = stopped();
         let client = client.map(Program::finish);
         let server = server.finish();

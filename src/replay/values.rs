@@ -8,7 +8,7 @@ use std::str;
 pub enum Placeholder {
     /// `[SERVER_ADDRESS]`: any address that this machine has.
     ServerAddress,
-    /// `[PORT]`: the port this program serves or was told.
+    /// `[PORT]`: the port in this program's command.
     Port,
     /// `[CLIENT_ADDRESS]`: where the server's connection came from.
     ClientAddress,
@@ -23,7 +23,7 @@ pub(super) const PLACEHOLDERS: [(&str, Placeholder); 3] = [
 /// The true values of one session, as one of its programs must show them.
 #[derive(Clone, Debug)]
 pub struct Values {
-    /// The port that the server listens on, or that the client was told.
+    /// The port that the server listens on, or the one in the client's command.
     pub port: u16,
     /// The address that the server's connection comes from.
     pub client: IpAddr,
