@@ -156,6 +156,30 @@ class Bench:
                  f"Python pair, each message at once {seconds(times['python'])}",
                  f"{times['python'] / times['echolog']:.1f} times as fast")
 
+    def lockstep(self):
+        """Exchanges a second: a message is given to the client at a pipe when the server has shown the one
+        before. Against a C pair that allocates nothing and checks nothing."""
+        compiler = shutil.which("cc")
+        if not compiler:
+            return self.row("exchanges a second at a pipe, in lockstep", "not measured: cc(1) is not here")
+        program = self.file("lockstep")
+        subprocess.run([compiler, "-O2", "-w", "-o", program, HERE + "/peers/lockstep.c"], check=True)
+
+        def rate(server, client):
+            port = str(self.port())
+            fill = lambda command: [word.replace("{port}", port) for word in command]
+            command = [program, "drive", str(self.options.lockstep), *fill(server), "--", *fill(client)]
+            return int(subprocess.run(command, stdout=subprocess.PIPE, timeout=DEADLINE, check=True).stdout)
+
+        rates = self.in_turns({
+            "echolog": lambda: rate([ECHOLOG, "server", "{port}", "--bind", "127.0.0.1"],
+                                    [ECHOLOG, "client", "127.0.0.1", "{port}"]),
+            "C": lambda: rate([program, "server", "{port}"], [program, "client", "{port}"]),
+        })
+        self.row("exchanges a second at a pipe, in lockstep", f"{rates['echolog']:,.0f}",
+                 f"C pair without checks {rates['C']:,.0f}",
+                 f"{rates['C'] / rates['echolog']:.2f} times the least")
+
     def in_turns(self, contenders, runs=None):
         """The median of what each of `contenders` gives."""
         given = {name: [] for name in contenders}
@@ -425,13 +449,14 @@ def keep_files_in_memory():
 
 
 def main():
-    parts = ["pair", "growth", "memory", "typed", "drive", "replay", "startup", "build"]
+    parts = ["pair", "lockstep", "growth", "memory", "typed", "drive", "replay", "startup", "build"]
     parser = argparse.ArgumentParser(prog="scripts/bench.sh", description=__doc__.split("\n")[0])
     parser.add_argument("--messages", type=int, default=5_000_000, help="of the large session (%(default)s)")
     parser.add_argument("--largest", type=int, default=10_000_000,
                         help="session that the time per message is taken of (%(default)s)")
     parser.add_argument("--log-mib", type=int, default=1024, help="log that memory is taken with (%(default)s)")
     parser.add_argument("--typed", type=int, default=1000, help="messages typed (%(default)s)")
+    parser.add_argument("--lockstep", type=int, default=50_000, help="exchanges at a pipe (%(default)s)")
     parser.add_argument("--exchanges", type=int, default=2000, help="at a terminal, in lockstep (%(default)s)")
     parser.add_argument("--sessions", type=int, default=300, help="that are replayed (%(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="of everything that is timed (%(default)s)")
@@ -440,7 +465,7 @@ def main():
     options = parser.parse_args()
     if options.quick:
         options.messages, options.largest, options.log_mib, options.typed = 200_000, 100_000, 64, 100
-        options.exchanges, options.sessions = 200, 40
+        options.exchanges, options.sessions, options.lockstep = 200, 40, 5000
     unknown = set(options.parts) - set(parts)
     if unknown:
         parser.error(f"there is no part {unknown.pop()}; there are {', '.join(parts)}")

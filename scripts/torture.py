@@ -254,7 +254,12 @@ def main():
         victim, drive, name, at, error = fault
         strace = ["-e", f"trace={name}", "-e", f"inject={name}:error={error}:when={at}"]
         with tempfile.TemporaryDirectory() as folder:
-            return fault, play(echolog, drive, victim, strace, folder)
+            ended, why = play(echolog, drive, victim, strace, folder)
+            # Where the message itself cannot be written, the exit status is all that is left to tell.
+            trace = read(os.path.join(folder, victim + ".trace")) or ""
+            if ended == "SILENT" and re.search(r'write\(2, "error: .*INJECTED', trace):
+                ended = "declared"
+            return fault, (ended, why)
 
     table, found = collections.defaultdict(collections.Counter), []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

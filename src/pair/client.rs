@@ -158,8 +158,8 @@ impl Client {
             }
             let mut ready = input.is_ready();
             if !ready {
-                // Before there is a prompt: a server that is gone by now has nothing asked for it.
-                screen.flush();
+                // Before there is a prompt: a server that is gone by now has nothing asked for it. The screen is
+                // written together with the prompt.
                 out.flush().map_err(|error| lost(error, &out))?;
             }
             input.prompt(screen::ASK_MESSAGE, screen);
