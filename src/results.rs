@@ -131,6 +131,18 @@ pub struct Requirement {
     pub id: String,
     /// What is required, in a few words.
     pub words: String,
+    /// What check does to judge it.
+    #[serde(default)]
+    pub done: String,
+    /// What a program that meets it does then.
+    #[serde(default)]
+    pub expected: String,
+    /// Why it matters.
+    #[serde(default)]
+    pub why: String,
+    /// How to meet it.
+    #[serde(default)]
+    pub advice: String,
     /// The points that it is worth.
     pub points: f64,
     /// When a student sees its row.

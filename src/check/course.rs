@@ -1,57 +1,148 @@
 //! A course: what is the same for all submissions of a class.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
+use serde::Deserialize;
 
-use super::{Id, TABLE};
+use super::Id;
+use super::config::{self, Config};
 use crate::error::Fault;
+use crate::results::Visibility;
 
-/// What each requirement is worth.
-#[derive(Clone, Debug)]
-pub struct Points(BTreeMap<Id, f64>);
+/// What `course.toml` says.
+#[derive(Clone, Debug, Default)]
+pub struct Course {
+    /// How submissions are built and called that do not say so themselves.
+    pub config: Config,
+    /// The requirements that are judged; all where there are none.
+    pub only: Vec<Id>,
+    /// How long to wait for a program.
+    pub timeout: Option<Duration>,
+    /// How long a build may take.
+    pub build_timeout: Option<Duration>,
+    /// Address space of each program, in MiB.
+    pub memory: Option<u64>,
+    points: Option<BTreeMap<Id, f64>>,
+    visibility: BTreeMap<Id, Visibility>,
+}
 
-impl Default for Points {
-    /// One point each.
-    fn default() -> Self {
-        Points(TABLE.iter().map(|requirement| (requirement.id, 1.0)).collect())
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[derive(Default)]
+struct File {
+    only: Vec<String>,
+    timeout: Option<f64>,
+    build_timeout: Option<f64>,
+    memory: Option<u64>,
+    points: Option<BTreeMap<String, f64>>,
+    visibility: BTreeMap<String, Visibility>,
+    build: Option<String>,
+    server: Option<String>,
+    client: Option<String>,
+    server_answers: Option<Vec<String>>,
+    client_answers: Option<Vec<String>>,
+    port: Option<u16>,
+    quit: Option<String>,
+}
+
+impl Course {
+    /// From the file at `path`.
+    pub fn load(path: &Path) -> Result<Self> {
+        let file: File = config::read(path)?
+            .ok_or_else(|| Fault::usage(format!("cannot read {}: no such file", path.display())))?;
+        Self::of(file).map_err(|why| Fault::usage(format!("{}: {why}", path.display())).into())
+    }
+
+    fn of(file: File) -> Result<Self, String> {
+        let id = |name: &String| name.parse::<Id>().map_err(|error| error.to_string());
+        let points = match file.points {
+            None => None,
+            Some(table) => {
+                let mut points = BTreeMap::new();
+                for (name, number) in table {
+                    if !(number.is_finite() && number >= 0.0) {
+                        return Err(format!("{name} needs a number of points, 0 or more"));
+                    }
+                    points.insert(id(&name)?, number);
+                }
+                Some(points)
+            }
+        };
+        let visibility = file.visibility.iter().map(|(name, when)| Ok((id(name)?, *when)));
+        let seconds = |name: &str, value: Option<f64>| match value.map(Duration::try_from_secs_f64) {
+            None => Ok(None),
+            Some(Ok(time)) if !time.is_zero() => Ok(Some(time)),
+            Some(_) => Err(format!("{name} needs a number of seconds, more than 0")),
+        };
+        if file.memory == Some(0) {
+            return Err("memory needs a number of MiB, more than 0".to_owned());
+        }
+        Ok(Course {
+            config: Config {
+                build: file.build,
+                server: file.server,
+                client: file.client,
+                server_answers: file.server_answers,
+                client_answers: file.client_answers,
+                port: file.port,
+                quit: file.quit,
+            },
+            only: file.only.iter().map(id).collect::<Result<_, _>>()?,
+            timeout: seconds("timeout", file.timeout)?,
+            build_timeout: seconds("build-timeout", file.build_timeout)?,
+            memory: file.memory,
+            visibility: visibility.collect::<Result<_, String>>()?,
+            points,
+        })
+    }
+
+    /// What a requirement is worth: one point each, unless the course says otherwise; then those that it
+    /// does not name are worth nothing.
+    pub fn points(&self, requirement: Id) -> f64 {
+        self.points.as_ref().map_or(1.0, |points| points.get(&requirement).copied().unwrap_or_default())
+    }
+
+    /// When a student sees the row of a requirement.
+    pub fn visibility(&self, requirement: Id) -> Visibility {
+        self.visibility.get(&requirement).copied().unwrap_or_default()
     }
 }
 
-impl Points {
-    /// From a TOML file with lines like `S1 = 2.5`. A requirement that is not named is worth nothing.
-    pub fn load(path: &Path) -> Result<Self> {
-        let wrong = |why: String| {
-            Fault::usage(format!("{}: {why}", path.display()))
-                .hint("a line for each requirement that counts, like S1 = 2.5; the others are worth nothing")
-        };
-        let text = fs::read_to_string(path)
-            .map_err(|error| Fault::usage(format!("cannot read {}", path.display())).because(error))?;
-        let table: toml::Table = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            wrong(format!("line {line}: {}", error.message().lines().next().unwrap_or("not TOML")))
-        })?;
-        let mut points: BTreeMap<_, _> = TABLE.iter().map(|requirement| (requirement.id, 0.0)).collect();
-        for (name, value) in table {
-            let requirement: Id = name.parse().map_err(|error: anyhow::Error| wrong(error.to_string()))?;
-            let number = match value {
-                #[expect(clippy::cast_precision_loss, reason = "nobody gives 2^53 points")]
-                toml::Value::Integer(number) => Some(number as f64),
-                toml::Value::Float(number) => Some(number),
-                _ => None,
-            };
-            let number = number.filter(|number| number.is_finite() && *number >= 0.0);
-            let number =
-                number.ok_or_else(|| wrong(format!("{name} needs a number of points, 0 or more")))?;
-            points.insert(requirement, number);
-        }
-        Ok(Points(points))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn course(text: &str) -> Result<Course, String> {
+        Course::of(toml::from_str(text).map_err(|error| error.message().to_owned())?)
     }
 
-    /// Those of one requirement.
-    pub fn of(&self, requirement: Id) -> f64 {
-        self.0.get(&requirement).copied().unwrap_or_default()
+    #[test]
+    fn requirements_that_get_no_points_are_worth_nothing() {
+        let all = course("").unwrap();
+        assert_eq!((all.points(Id::S1), all.points(Id::R9)), (1.0, 1.0));
+        let some = course("[points]\nS1 = 2\nr9 = 0.5\n").unwrap();
+        let points = [Id::S1, Id::R9, Id::C1].map(|id| some.points(id).to_string());
+        assert_eq!(points, ["2", "0.5", "0"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, says) in [
+            ("[points]\nS1 = -1\n", "S1 needs a number of points, 0 or more"),
+            ("[points]\nS1 = inf\n", "S1 needs a number of points, 0 or more"),
+            ("[points]\nQ1 = 1\n", "no such requirement: Q1"),
+            ("only = [\"S99\"]\n", "no such requirement: S99"),
+            ("timeout = 0\n", "timeout needs a number of seconds, more than 0"),
+            ("memory = 0\n", "memory needs a number of MiB, more than 0"),
+            ("[visibility]\nS1 = \"never\"\n", "unknown variant `never`"),
+            ("prot = 1\n", "unknown field `prot`"),
+        ] {
+            let error = course(text).expect_err(text);
+            assert!(error.starts_with(says), "{text}: {error}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 mod assignment;
 mod baseline;
 mod comparison;
+mod config;
 mod course;
 mod evidence;
 mod facts;
@@ -29,10 +30,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-pub use self::course::Points;
+pub use self::config::Config;
+pub use self::course::Course;
 pub use self::guess::init;
-pub use self::requirement::{Id, TABLE};
-pub use self::submission::Submission;
+pub use self::requirement::{Id, Requirement, TABLE};
+pub use self::submission::{Submission, name_of};
 use crate::results;
 use crate::run::clock;
 use crate::run::limits::Limits;

@@ -37,7 +37,6 @@ pub struct Requirement {
     /// What a program that meets it does then.
     pub expected: &'static str,
     /// Why it matters.
-    #[allow(dead_code, reason = "`check --explain` is about to print it")]
     pub why: &'static str,
     /// What to do where it is not met.
     pub advice: &'static str,

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
 
+use super::config::{self, Config};
+use super::guess;
 use crate::error::Fault;
 use crate::run::command::{PROFILE, Template};
 
@@ -32,57 +33,53 @@ pub struct Submission {
     pub quit: String,
     /// The arguments of `echolog check` that name this submission again.
     pub arguments: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Profile {
-    build: Option<String>,
-    server: String,
-    client: String,
-    #[serde(default)]
-    server_answers: Vec<String>,
-    #[serde(default)]
-    client_answers: Vec<String>,
-    port: Option<u16>,
-    quit: Option<String>,
+    /// What a reader of its result should know of how it is called.
+    pub notes: Vec<String>,
 }
 
 /// The word that quits, unless the configuration says otherwise.
 const QUIT: &str = "quit";
 
 impl Submission {
-    /// The submission in `dir`, by its profile.
-    pub fn load(dir: &Path) -> Result<Self> {
+    /// The submission in `dir`: as `given` on the command line, else as its own file says, else as `course`
+    /// says, else as it is guessed from its sources.
+    pub fn load(dir: &Path, given: &Config, course: &Config) -> Result<Self> {
         let path = dir.join(PROFILE);
-        let text = fs::read_to_string(&path).map_err(|error| {
-            let fault = Fault::usage(format!("cannot read {}", path.display()));
-            let fault = if error.kind() == std::io::ErrorKind::NotFound {
-                fault.hint(format!("echolog check --init {} writes a first draft of it", dir.display()))
-            } else {
-                fault
-            };
-            fault.because(error)
-        })?;
-        let profile: Profile = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            // The parser's own words may have several lines; the first says what is wrong.
-            let why = error.message().lines().next().unwrap_or("not TOML").to_string();
-            Fault::usage(format!("{}, line {line}: {why}", path.display()))
-        })?;
-        let name = dir.display().to_string();
-        let arguments = quoted(&name);
-        Self::new(name, &profile.server, &profile.client)
+        let own: Option<Config> = config::read(&path)?;
+        fs::read_dir(dir)
+            .map_err(|error| Fault::usage(format!("cannot read {}", dir.display())).because(error))?;
+        let mut notes = Vec::new();
+        let mut config = given.clone().over(&own.clone().unwrap_or_default().over(course));
+        if config.server.is_none() || config.client.is_none() {
+            config = guessed(dir, own.is_some(), config, &mut notes)?;
+        }
+        let place = if own.is_some() { path.display().to_string() } else { dir.display().to_string() };
+        let [server, client] = [config.server, config.client].map(Option::unwrap_or_default);
+        let name = name_of(dir);
+        let mut words: Vec<String> = Vec::new();
+        for (option, value) in [("--server", &given.server), ("--client", &given.client)] {
+            words.extend(value.iter().flat_map(|value| [option.to_owned(), quoted(value)]));
+        }
+        words.extend(answer_words("--server-answer", given.server_answers.as_deref().unwrap_or_default()));
+        words.extend(answer_words("--client-answer", given.client_answers.as_deref().unwrap_or_default()));
+        words.push(quoted(&name));
+        Self::new(name, &server, &client)
             .map(|bare| Submission {
                 dir: Some(dir.to_path_buf()),
-                build: profile.build,
-                port: profile.port,
-                quit: profile.quit.unwrap_or_else(|| QUIT.to_string()),
-                arguments,
+                build: config.build,
+                port: config.port,
+                quit: config.quit.unwrap_or_else(|| QUIT.to_string()),
+                arguments: words.join(" "),
+                notes,
                 ..bare
             })
-            .and_then(|bare| bare.answering(&profile.server_answers, &profile.client_answers))
-            .with_context(|| path.display().to_string())
+            .and_then(|bare| {
+                bare.answering(
+                    &config.server_answers.unwrap_or_default(),
+                    &config.client_answers.unwrap_or_default(),
+                )
+            })
+            .with_context(|| place)
     }
 
     /// The pair of this package: the executable at `echolog`, twice.
@@ -98,6 +95,7 @@ impl Submission {
             port: None,
             quit: QUIT.to_string(),
             arguments: String::new(),
+            notes: Vec::new(),
         })
     }
 
@@ -109,13 +107,10 @@ impl Submission {
         server_answers: &[String],
         client_answers: &[String],
     ) -> Result<Self> {
-        let mut arguments = format!("--server {} --client {}", quoted(server), quoted(client));
-        for answer in server_answers {
-            arguments += &format!(" --server-answer {}", quoted(answer));
-        }
-        for answer in client_answers {
-            arguments += &format!(" --client-answer {}", quoted(answer));
-        }
+        let mut words = vec![format!("--server {} --client {}", quoted(server), quoted(client))];
+        words.extend(answer_words("--server-answer", server_answers));
+        words.extend(answer_words("--client-answer", client_answers));
+        let arguments = words.join(" ");
         let bare = Self::new(format!("{server} / {client}"), &from_here(server)?, &from_here(client)?)?;
         Submission { arguments, ..bare }.answering(server_answers, client_answers)
     }
@@ -132,6 +127,7 @@ impl Submission {
             port: None,
             quit: QUIT.to_string(),
             arguments: String::new(),
+            notes: Vec::new(),
         })
     }
 
@@ -145,6 +141,56 @@ impl Submission {
             ..self
         })
     }
+}
+
+/// `config` with what it lacks guessed from the sources in `dir`.
+fn guessed(dir: &Path, has_file: bool, config: Config, notes: &mut Vec<String>) -> Result<Config> {
+    let guess = guess::guess(dir)?;
+    let missing: Vec<&str> =
+        [("server", &config.server, &guess.server), ("client", &config.client, &guess.client)]
+            .iter()
+            .filter(|(_, known, guessed)| known.is_none() && guessed.is_none())
+            .map(|(role, _, _)| *role)
+            .collect();
+    let lacks = if has_file { "echolog.toml names not both programs" } else { "there is no echolog.toml" };
+    if !missing.is_empty() {
+        let mut why = format!("{lacks}, and no {} was found", missing.join(" and no "));
+        for doubt in &guess.doubts {
+            why += &format!("; {doubt}");
+        }
+        let hint = format!("echolog check --init {} writes a first draft of it", name_of(dir));
+        return Err(Fault::usage(why).hint(hint).into());
+    }
+    let some = |answers: Vec<String>| (!answers.is_empty()).then_some(answers);
+    let base = Config {
+        build: guess.build,
+        server: guess.server,
+        client: guess.client,
+        server_answers: some(guess.server_answers),
+        client_answers: some(guess.client_answers),
+        port: guess.port,
+        quit: None,
+    };
+    let commands: Vec<String> =
+        [("server", &config.server, &base.server), ("client", &config.client, &base.client)]
+            .into_iter()
+            .filter(|(_, known, _)| known.is_none())
+            .filter_map(|(role, _, guessed)| Some(format!("{role}: {}", guessed.as_deref()?)))
+            .collect();
+    notes.push(format!("{lacks}; guessed {}", commands.join(", ")));
+    notes.extend(guess.doubts);
+    Ok(config.over(&base))
+}
+
+/// What the submission in `dir` is called.
+pub fn name_of(dir: &Path) -> String {
+    let name = dir.display().to_string();
+    let short = name.trim_end_matches('/');
+    if short.is_empty() { name } else { short.to_owned() }
+}
+
+fn answer_words<'a>(option: &'a str, answers: &'a [String]) -> impl Iterator<Item = String> + 'a {
+    answers.iter().flat_map(move |answer| [option.to_owned(), quoted(answer)])
 }
 
 /// `command` with every file that it names from the current directory named from the root.
@@ -173,7 +219,7 @@ mod tests {
     fn a_profile_that_is_wrong_is_a_usage_fault_that_names_its_line() {
         for (text, says) in [
             ("server = \"a\"\nclient = \"b\"\nserverr = 1\n", "line 3: unknown field `serverr`"),
-            ("server = \"a\"\n", "missing field `client`"),
+            ("server = \"a\"\n", "echolog.toml names not both programs, and no client was found"),
             ("server = \"a\"\nclient = [\n", "line 2"),
             ("server = \"a {prot}\"\nclient = \"b\"\n", "unknown placeholder {prot}"),
             ("server = \"a\"\nclient = \"\"\n", "the command is empty"),
@@ -181,7 +227,7 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join(PROFILE), text).unwrap();
-            let error = Submission::load(dir.path()).expect_err(text);
+            let error = Submission::load(dir.path(), &Config::default(), &Config::default()).expect_err(text);
             let words = crate::error::words(&error);
             assert!(words.contains(says) && words.lines().count() <= 2, "{words}");
             assert_eq!(crate::error::exit(&error), crate::error::Exit::Usage, "{text}");

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::replay::{jobs, some_seconds};
-use crate::check::{self, Check, Event, Id, Points, Submission, TABLE};
-use crate::error::{Exit, Fault};
+use crate::check::{self, Check, Config, Course, Event, Id, Requirement, Submission, TABLE};
+use crate::error::{self, Exit, Fault};
 use crate::replay::Shard;
 use crate::report::{self, Format, Report};
 use crate::results::{self, Job, Results};
@@ -25,7 +25,17 @@ A submission is a directory with a file echolog.toml:
   server-answers = [\"{port}\"]             # what to type first, for programs
   client-answers = [\"{host}\", \"{port}\"]   # that ask at the keyboard
   port = 12345                            # if the server insists on one
-It is copied, built in the copy, and every program runs in a fresh copy of that.
+What it does not say is guessed from the sources; the report then says so. It is
+copied, built in the copy, and every program runs in a fresh copy of that.
+
+--course names a file that says the same for a whole class, and more:
+  only = [\"S1\", \"S2\", \"C1\"]               # the requirements that are judged
+  timeout = 10                            # seconds; build-timeout, too
+  memory = 16384                          # MiB
+  [points]                                # what is not named is worth nothing
+  S1 = 2.5
+  [visibility]                            # of rows in feedback and Gradescope
+  R7 = \"hidden\"                           # after_due_date, after_published
 
 Verdicts: pass, fail, hung (does not end), flooded (shows without end), crashed
 (a signal, or an error that nobody caught), not run (needs another requirement).
@@ -36,7 +46,9 @@ Examples:
   echolog check submissions/ada
   echolog check submissions/*/ --jobs 4 --format json --output results.json
   echolog check submissions/ada --only R6 --repeat 10
-  echolog check submissions/ada --format gradescope --points points.toml
+  echolog check submissions/*/ --course course.toml --format html,csv,json \\
+                --output results/ --feedback feedback/
+  echolog check --explain R8              what is done, expected, and why
   echolog check --server 'python3 server.py {port}' \\
                 --client 'python3 client.py {host} {port}'
 
@@ -58,21 +70,22 @@ pub struct CheckArgs {
     #[arg(long, value_name = "DIR", exclusive = true, num_args = 1..)]
     init: Vec<PathBuf>,
 
-    /// The server to judge; {port} is filled in; files are named from here, and it runs elsewhere
-    #[arg(long, value_name = "CMD", requires = "client", conflicts_with = "dirs")]
+    /// The server to judge; {port} is filled in. Without a directory, files are named from here; with
+    /// directories, from inside each, and it takes precedence over echolog.toml
+    #[arg(long, value_name = "CMD")]
     server: Option<String>,
 
-    /// The client to judge; {host} and {port} are filled in
-    #[arg(long, value_name = "CMD", requires = "server")]
+    /// The client to judge; {host} and {port} are filled in; files as for --server
+    #[arg(long, value_name = "CMD")]
     client: Option<String>,
 
     /// A line to type first at a server that asks; {port} is filled in; may be given several times
-    #[arg(long, value_name = "LINE", allow_hyphen_values = true, requires = "server")]
+    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
     server_answer: Vec<String>,
 
     /// A line to type first at a client that asks; {host} and {port} are filled in; may be given
     /// several times
-    #[arg(long, value_name = "LINE", allow_hyphen_values = true, requires = "server")]
+    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
     client_answer: Vec<String>,
 
     /// Judge these requirements only, and what they depend on; several with commas between
@@ -88,17 +101,18 @@ pub struct CheckArgs {
     jobs: Option<usize>,
 
     /// How long to wait for a program that sleeps for times of its own
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = some_seconds)]
-    timeout: Duration,
+    /// [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
+    timeout: Option<Duration>,
 
-    /// How long a build may take
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = some_seconds)]
-    build_timeout: Duration,
+    /// How long a build may take [default: 120]
+    #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
+    build_timeout: Option<Duration>,
 
     /// Address space of each program, in MiB; the virtual machines of some languages reserve far more
-    /// than they use
-    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u64).range(1..=u64::MAX >> 20))]
-    memory: u64,
+    /// than they use [default: 16384]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=u64::MAX >> 20))]
+    memory: Option<u64>,
 
     /// Judge only part I of N, for N machines that share the work
     #[arg(long, value_name = "I/N")]
@@ -113,57 +127,96 @@ pub struct CheckArgs {
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
 
-    /// What each requirement is worth, for gradescope: a file with lines like S1 = 2.5; those it leaves
-    /// out are worth nothing; one point each without it
+    /// What is the same for a whole class: points, the requirements that are judged, commands, time limits;
+    /// a submission's echolog.toml takes precedence
     #[arg(long, value_name = "FILE")]
-    points: Option<PathBuf>,
+    course: Option<PathBuf>,
+
+    /// Write feedback for each student into this directory, as Markdown and as HTML
+    #[arg(long, value_name = "DIR")]
+    feedback: Option<PathBuf>,
+
+    /// List the requirements, and judge nothing
+    #[arg(long, conflicts_with = "explain")]
+    list: bool,
+
+    /// Explain these requirements, and judge nothing; several with commas between
+    #[arg(long, value_name = "R1,R2", value_delimiter = ',')]
+    explain: Vec<Id>,
 }
 
 impl CheckArgs {
     /// Does what was asked for.
-    pub fn run(self) -> anyhow::Result<Exit> {
+    pub fn run(&self) -> anyhow::Result<Exit> {
         if !self.init.is_empty() {
             return self.init();
         }
-        let points = self.points.as_deref().map(Points::load).transpose()?.unwrap_or_default();
-        let (formats, output) = (self.format.clone(), self.output.clone());
-        let check = self.check()?;
-        report::fits(&formats, Job::Check, check.submissions.len())?;
+        let course = self.course.as_deref().map(Course::load).transpose()?.unwrap_or_default();
+        if self.list || !self.explain.is_empty() {
+            return self.tell_requirements(&course);
+        }
+        let loaded = self.submissions(&course)?;
+        report::fits(&self.format, Job::Check, loaded.len())?;
         clock::stop_on_signals()?;
+        let names = loaded.iter().map(|(name, _)| name.clone()).collect();
+        let mut errors = Vec::new();
+        let mut submissions = Vec::new();
+        for (name, loaded) in loaded {
+            match loaded {
+                Ok(submission) => submissions.push(submission),
+                Err(error) => errors.push(without_findings(name, &error)),
+            }
+        }
+        let check = self.check(submissions, &course);
         let mut results = Results::begin(Job::Check);
         let wanted = TABLE.iter().filter(|requirement| check.wants(requirement.id));
-        results.requirements = wanted
-            .map(|requirement| results::Requirement {
-                id: requirement.id.to_string(),
-                words: requirement.words.to_owned(),
-                points: points.of(requirement.id),
-                ..Default::default()
-            })
-            .collect();
-        let names = check.submissions.iter().map(|submission| submission.name.clone()).collect();
+        results.requirements = wanted.map(|one| requirement(one, &course)).collect();
         let steps = check.submissions.len() * results.requirements.len() * check.repeat;
-        let mut report = Report::new(results, names, &formats, output.as_deref())?;
+        let mut report = Report::new(results, names, &self.format, self.output.as_deref())?;
         report.expect(steps);
+        for error in errors {
+            report.submission(error)?;
+        }
+        let notes = |name: &str| {
+            let submission = check.submissions.iter().find(|submission| submission.name == name);
+            submission.map(|submission| submission.notes.clone()).unwrap_or_default()
+        };
         let run = check.run(&mut |event| {
             match event {
                 Event::Begun(name) => report.begun(&name),
                 Event::Row => report.step(),
-                Event::Submission(found) => report.submission(*found)?,
+                Event::Submission(found) => {
+                    let mut found = *found;
+                    found.notes.splice(0..0, notes(&found.name));
+                    report.submission(found)?;
+                }
             }
             Ok(())
         });
-        let count = report.finish()?.count();
+        let results = report.finish()?;
         run?;
+        if let Some(directory) = &self.feedback {
+            report::feedback(&results, directory)?;
+        }
         if clock::stopped() {
             return Err(Fault::new("stopped before the end").into());
         }
+        let count = results.count();
         Ok(match (count.passed + count.failed, count.failed + count.not_run) {
             // The file says why; a script that ends with an error would keep it from the student.
-            _ if formats.contains(&Format::Gradescope) => Exit::Done,
+            _ if self.format.contains(&Format::Gradescope) => Exit::Done,
             (0, _) => Exit::Usage,
             (_, 0) => Exit::Done,
             _ => Exit::Failed,
         })
+    }
+
+    /// Lists or explains requirements.
+    fn tell_requirements(&self, course: &Course) -> anyhow::Result<Exit> {
+        let all = TABLE.iter().filter(|one| self.list || self.explain.contains(&one.id));
+        let all: Vec<_> = all.map(|one| requirement(one, course)).collect();
+        report::print(&report::human::requirements(&all, !self.list))?;
+        Ok(Exit::Done)
     }
 
     /// Writes a draft into every directory; of several, one that has a profile is left out.
@@ -188,55 +241,106 @@ impl CheckArgs {
         Ok(Exit::Done)
     }
 
-    fn check(self) -> anyhow::Result<Check> {
-        let again = self.again();
-        let submissions = match (&self.server, &self.client) {
+    /// The submissions to judge, each with its name; one that cannot be loaded does not keep others from
+    /// being judged.
+    fn submissions(&self, course: &Course) -> anyhow::Result<Vec<(String, anyhow::Result<Submission>)>> {
+        let some = |answers: &Vec<String>| (!answers.is_empty()).then(|| answers.clone());
+        let given = Config {
+            server: self.server.clone(),
+            client: self.client.clone(),
+            server_answers: some(&self.server_answer),
+            client_answers: some(&self.client_answer),
+            ..Config::default()
+        };
+        let load = |dir: &PathBuf| (check::name_of(dir), Submission::load(dir, &given, &course.config));
+        let all = match (&self.server, &self.client) {
+            _ if !self.dirs.is_empty() => self.dirs.iter().map(load).collect(),
             (Some(server), Some(client)) => {
-                vec![Submission::bare(server, client, &self.server_answer, &self.client_answer)?]
+                let bare = Submission::bare(server, client, &self.server_answer, &self.client_answer)?;
+                vec![(bare.name.clone(), Ok(bare))]
             }
-            _ if self.dirs.is_empty() => vec![Submission::own(&env::current_exe()?)?],
-            _ => self.dirs.iter().map(|dir| Submission::load(dir)).collect::<anyhow::Result<_>>()?,
+            (None, None) if given == Config::default() => {
+                let own = Submission::own(&env::current_exe()?)?;
+                vec![(own.name.clone(), Ok(own))]
+            }
+            _ => {
+                return Err(Fault::usage("without a directory, --server and --client are needed both").into());
+            }
         };
-        let submissions = match self.shard {
+        let part: Vec<_> = match self.shard {
             // Every so-many-th, so that no part has all the slow ones of a group.
-            Some(Shard { part, of }) => submissions.into_iter().skip(part - 1).step_by(of).collect(),
-            None => submissions,
+            Some(Shard { part, of }) => all.into_iter().skip(part - 1).step_by(of).collect(),
+            None => all,
         };
-        if submissions.is_empty() {
+        if part.is_empty() {
             return Err(Fault::usage("no submission is in this part").into());
         }
+        Ok(part)
+    }
+
+    fn check(&self, submissions: Vec<Submission>, course: &Course) -> Check {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        let memory = self.memory.or(course.memory).unwrap_or(MEMORY);
         let limits = Limits {
-            time: self.timeout,
+            time: self.timeout.or(course.timeout).unwrap_or(Limits::default().time),
             output: 8 << 20,
-            address_space: Some(self.memory << 20),
+            address_space: Some(memory.saturating_mul(1 << 20)),
             cpu: Some(Duration::from_secs(30)),
             ..Limits::default()
         };
-        Ok(Check {
+        Check {
             submissions,
-            only: self.only,
+            only: if self.only.is_empty() { course.only.clone() } else { self.only.clone() },
             jobs: self.jobs.unwrap_or_else(processors),
             limits,
-            build_time: self.build_timeout,
+            build_time: self.build_timeout.or(course.build_timeout).unwrap_or(BUILD_TIME),
             repeat: self.repeat,
-            again,
-        })
+            again: self.again(),
+        }
     }
 
     /// The first words of a command that repeats a finding of this check.
     fn again(&self) -> String {
         let called = env::args_os().next().unwrap_or_else(|| OsString::from("echolog"));
         let mut words = vec![called.to_string_lossy().into_owned(), "check".to_owned()];
-        if self.timeout != Limits::default().time {
-            words.extend(["--timeout".to_owned(), self.timeout.as_secs_f64().to_string()]);
-        }
-        if self.build_timeout != BUILD_TIME {
-            words.extend(["--build-timeout".to_owned(), self.build_timeout.as_secs_f64().to_string()]);
-        }
-        if self.memory != MEMORY {
-            words.extend(["--memory".to_owned(), self.memory.to_string()]);
+        let seconds = |time: &Duration| time.as_secs_f64().to_string();
+        let file = |path: &PathBuf| path.display().to_string();
+        for (option, value) in [
+            ("--timeout", self.timeout.as_ref().map(seconds)),
+            ("--build-timeout", self.build_timeout.as_ref().map(seconds)),
+            ("--memory", self.memory.map(|memory| memory.to_string())),
+            ("--course", self.course.as_ref().map(file)),
+        ] {
+            words.extend(value.into_iter().flat_map(|value| [option.to_owned(), value]));
         }
         shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    }
+}
+
+/// A requirement as reports need it.
+fn requirement(one: &Requirement, course: &Course) -> results::Requirement {
+    results::Requirement {
+        id: one.id.to_string(),
+        words: one.words.to_owned(),
+        done: one.done.to_owned(),
+        expected: one.expected.to_owned(),
+        why: one.why.to_owned(),
+        advice: one.advice.to_owned(),
+        points: course.points(one.id),
+        visibility: course.visibility(one.id),
+    }
+}
+
+/// The result of a submission that could not be loaded.
+fn without_findings(name: String, error: &anyhow::Error) -> results::Submission {
+    let words = error::words(error);
+    let why = words.trim_end().strip_prefix("error: ").unwrap_or(&words).replace("\nhint: ", "; ");
+    results::Submission {
+        name,
+        error: Some(why),
+        notes: Vec::new(),
+        framing: String::new(),
+        findings: Vec::new(),
+        measured: 0.0,
     }
 }

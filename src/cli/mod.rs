@@ -1,12 +1,14 @@
 //! The command line: arguments and dispatch. The only module that uses both the pair and the harness.
 
 mod check;
+mod classroom;
 mod client;
 mod completions;
 mod generate;
 mod man;
 mod misuse;
 mod replay;
+mod report;
 mod review;
 mod server;
 mod standard_output;
@@ -43,10 +45,11 @@ enum Command {
     Record(replay::RecordArgs),
     /// Judge any implementation of the assignment, requirement by requirement
     Check(check::CheckArgs),
+    /// Render stored results again, put parts together, or compare two runs
+    Report(report::ReportArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
-    /// Write man pages
-    #[command(hide = true)]
+    /// Write man pages, an autograder for Gradescope, or a workflow for GitHub
     Generate(generate::GenerateArgs),
 }
 
@@ -101,6 +104,7 @@ pub fn run() -> anyhow::Result<Exit> {
         Command::Record(args) => return args.run(),
         Command::Check(args) => return args.run(),
         Command::Completions(args) => args.run(command())?,
+        Command::Report(args) => return args.run(),
         Command::Generate(args) => args.run(command())?,
     }
     Ok(Exit::Done)

@@ -33,6 +33,9 @@ pub fn sign(outcome: Outcome) -> &'static str {
 }
 
 fn check(results: &Results) -> String {
+    if let ([one], true) = (results.submissions.as_slice(), results.stopped.is_empty()) {
+        return single(one, results);
+    }
     let count = results.count();
     let all = results.submissions.len() + count.stopped;
     let mut text =
@@ -72,6 +75,20 @@ fn check(results: &Results) -> String {
     text
 }
 
+/// The report on one submission alone.
+fn single(one: &Submission, results: &Results) -> String {
+    let mut text = format!("# {}\n\n{}", inline(&one.name), tables::tally(one));
+    if tables::is_weighted(results) {
+        let points = tables::points(one, results).unwrap_or_default();
+        text += &format!(", {points} of {} points", tables::total(results));
+    }
+    text += ".\n\n";
+    if let Some(next) = tables::next(one) {
+        text += &format!("**What to try next.** {}\n\n", inline(&next));
+    }
+    text + &submission(one, results)
+}
+
 /// One submission, without its name.
 pub fn submission(submission: &Submission, results: &Results) -> String {
     let mut text = String::new();
@@ -79,7 +96,7 @@ pub fn submission(submission: &Submission, results: &Results) -> String {
         text += &format!("Note: {}\n\n", inline(note));
     }
     if let Some(why) = &submission.error {
-        return text + &format!("Nothing could be run: {}\n", inline(why));
+        return text + &format!("Nothing could be run:\n\n{}", block(why));
     }
     text += "| | requirement | verdict |\n|---|---|---|\n";
     for row in tables::rows(submission) {
@@ -98,7 +115,9 @@ pub fn submission(submission: &Submission, results: &Results) -> String {
     }
     for finding in submission.findings.iter().filter(|finding| finding.outcome.is_failure()) {
         text += &details(finding, results);
-        text += &format!("- Again:\n\n{}", block(&finding.again));
+        if !finding.again.is_empty() {
+            text += &format!("- Again:\n\n{}", block(&finding.again));
+        }
     }
     text
 }
@@ -145,17 +164,19 @@ fn replay(results: &Results) -> String {
 /// `text` inside a line: with nothing that Markdown or HTML would act on.
 pub fn inline(text: &str) -> String {
     let mut out = String::new();
-    for character in escape::show(text.as_bytes()).chars() {
+    let shown = escape::show(text.as_bytes());
+    let mut characters = shown.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
             '&' => out += "&amp;",
             '<' => out += "&lt;",
             '>' => out += "&gt;",
-            // A mention, an issue's number, a link's scheme.
+            // A mention, an issue's number, a link's scheme, a named picture.
             '@' => out += "&#64;",
             '#' => out += "&#35;",
-            ':' => out += "&#58;",
+            ':' if characters.peek().is_some_and(|next| !next.is_whitespace()) => out += "&#58;",
             '\t' => out += "&#9;",
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '!' | '|' | '~' | '$' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' => {
                 out.push('\\');
                 out.push(character);
             }
@@ -181,10 +202,15 @@ mod tests {
     #[test]
     fn hostile_text_forms_no_markup() {
         let text = inline("<img src=x> **b** [a](http://x) @me #1 a|b `c` www.x.org\n\u{1b}[2J");
-        for forbidden in ["<", "](", " **", "@", "http:", "www.x", "\n", "\u{1b}", " |"] {
+        for forbidden in ["<", " **", "@", "http:", "www.x", "\n", "\u{1b}", " |"] {
             assert!(!text.contains(forbidden), "{forbidden:?} in {text}");
         }
-        assert!(!text.replace("\\|", "").contains('|') && !text.replace("\\`", "").contains('`'), "{text}");
+        assert!(
+            !text.replace("\\|", "").contains('|')
+                && !text.replace("\\]", "").contains(']')
+                && !text.replace("\\`", "").contains('`'),
+            "{text}"
+        );
     }
 
     #[test]

@@ -4,8 +4,11 @@
 //! as the run that wrote it; and text that came from the programs under test is shown safely, whatever
 //! the format.
 
+mod compare;
 mod csv;
+mod feedback;
 mod gradescope;
+mod html;
 pub mod human;
 mod json;
 mod junit;
@@ -19,6 +22,8 @@ mod write;
 use anyhow::Result;
 use clap::ValueEnum;
 
+pub use self::compare::{changes, render as render_changes};
+pub use self::feedback::feedback;
 use self::human::Style;
 pub use self::progress::Report;
 pub use self::write::{Files, print};
@@ -42,6 +47,8 @@ pub enum Format {
     Csv,
     /// A table and details, as GitHub shows them
     Markdown,
+    /// One page for a browser
+    Html,
 }
 
 impl Format {
@@ -55,6 +62,7 @@ impl Format {
             Format::Gradescope => gradescope::render(results),
             Format::Csv => csv::render(results)?,
             Format::Markdown => markdown::render(results),
+            Format::Html => html::render(results),
         })
     }
 
@@ -68,8 +76,17 @@ impl Format {
             Format::Gradescope => "gradescope.json",
             Format::Csv => "results.csv",
             Format::Markdown => "results.md",
+            Format::Html => "results.html",
         }
     }
+}
+
+/// Shows the report of `results` on standard output.
+pub fn show(results: &Results, format: Format) -> Result<()> {
+    print(&match format {
+        Format::Human => human::report(results, Style::of_stdout()),
+        other => other.render(results)?,
+    })
 }
 
 /// Refuses formats that cannot tell what a run of `job` on `submissions` submissions finds.

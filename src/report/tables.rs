@@ -126,6 +126,16 @@ pub fn failures(results: &Results) -> Vec<(&Requirement, usize)> {
     all
 }
 
+/// What a student should try next: the advice of the first requirement that fails, since others may only
+/// follow from it.
+pub fn next(submission: &Submission) -> Option<String> {
+    let finding = submission.findings.iter().find(|finding| finding.outcome.is_failure())?;
+    let evidence = &finding.evidence;
+    let texts = [&finding.advice, &evidence.expected, &evidence.happened];
+    let text = texts.into_iter().find(|text| !text.is_empty())?;
+    Some(format!("{}: {text}", finding.requirement))
+}
+
 /// How many requirements came out how.
 pub fn tally(submission: &Submission) -> String {
     let number = |wanted: Outcome| submission.findings.iter().filter(|one| one.outcome == wanted).count();

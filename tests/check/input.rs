@@ -8,23 +8,47 @@ use crate::common::{self, ECHOLOG, Running};
 use crate::{Checked, Dir, PROFILE, corpus, sound};
 
 #[apply(test)]
-fn a_directory_without_a_profile_is_an_error_that_says_how_to_make_one() {
-    let dir = Dir::with(&[]);
-    let path = dir.path();
-    Checked::with(&[path]).complains(&format!(
-        "error: cannot read {path}/echolog.toml: No such file or directory\n\
-         hint: echolog check --init {path} writes a first draft of it\n"
-    ));
+fn a_directory_that_cannot_be_judged_is_one_line_and_the_rest_is_judged() {
+    common::needs(&["python3"]);
+    let empty = Dir::with(&[]);
+    let wrong = Dir::with(&[("echolog.toml", "server = \"x\"\nclient = \"y\"\nprot = 1\n")]);
+    let absent = format!("{}/nowhere", empty.path());
+    let alone = Checked::with(&[empty.path()]);
+    alone.says("nothing could be run: there is no echolog.toml, and no server and no client was found");
+    assert_eq!((alone.code, alone.err.as_str()), (Some(2), ""), "{alone}");
+    let all = [empty.path(), wrong.path(), &absent, &corpus("sound-newline"), "--only", "S1"];
+    Checked::with(&all)
+        .ends_with(1)
+        .says(&format!("nothing could be run: {}/echolog.toml, line 3: unknown field `prot`", wrong.path()))
+        .says(&format!("nothing could be run: cannot read {absent}: No such file or directory"))
+        .says("1 of 1 pass; framing seen")
+        .says("1 of 4 pass, 3 could not be run");
 }
 
 #[apply(test)]
-fn a_profile_that_is_wrong_is_named_with_its_line() {
-    let dir = Dir::with(&[("echolog.toml", "server = \"x\"\nclient = \"y\"\nprot = 1\n")]);
-    let path = dir.path();
-    Checked::with(&[path]).complains(&format!(
-        "error: {path}/echolog.toml, line 3: unknown field `prot`, expected one of `build`, `server`, `client`, \
-         `server-answers`, `client-answers`, `port`, `quit`\n"
-    ));
+fn commands_are_guessed_where_there_is_no_profile_and_the_report_says_so() {
+    common::needs(&["python3"]);
+    let dir = Dir::with(&[("server.py", &sound("server.py")), ("client.py", &sound("client.py"))]);
+    Checked::with(&[dir.path(), "--only", "S1,C1"]).ends_with(0).says("2 of 2 pass").says(
+        "note: there is no echolog.toml; guessed server: python3 server.py {port}, client: python3 client.py \
+         {host} {port}",
+    );
+}
+
+#[apply(test)]
+fn commands_come_from_the_command_line_then_the_profile_then_the_course() {
+    common::needs(&["python3"]);
+    let files = [("a.py", &*sound("server.py")), ("b.py", &*sound("client.py"))];
+    let course = "server = \"python3 a.py {port}\"\nclient = \"python3 nothing.py\"\nonly = [\"S1\", \"C1\"]\n\
+                  [points]\nS1 = 2\n";
+    let dir = Dir::with(&[files[0], files[1], ("echolog.toml", "client = \"python3 b.py {host} {port}\"\n")]);
+    let place = Dir::with(&[("course.toml", course)]);
+    let course = place.file("course.toml");
+    let course = course.to_str().expect("UTF-8");
+    Checked::with(&[dir.path(), "--course", course]).ends_with(0).says("2 of 2 pass; 2 points");
+    let broken = "python3 nothing.py {host}";
+    let checked = Checked::with(&[dir.path(), "--course", course, "--client", broken]);
+    checked.ends_with(1).says(&format!("--course {course} --client '{broken}' {} --only C1", dir.path()));
 }
 
 #[apply(test)]
@@ -32,7 +56,7 @@ fn an_unknown_requirement_a_bad_shard_and_half_a_pair_are_usage_errors() {
     for (args, says) in [
         (&["--only", "R17"][..], "no such requirement: R17"),
         (&["--shard", "3/2"], "a part and how many there are is needed"),
-        (&["--server", "x {port}"], "--client"),
+        (&["--server", "x {port}"], "--server and --client are needed both"),
         (&["--jobs", "0"], "a number from 1 to 1024 is needed"),
         (&["--init"], "--init <DIR>..."),
         (&["--format", "xml"], "gradescope"),
@@ -50,21 +74,31 @@ fn an_empty_part_of_the_submissions_is_an_error_and_not_a_success() {
 }
 
 #[apply(test)]
-fn points_that_are_wrong_are_named() {
+fn a_course_that_is_wrong_is_named() {
     for (text, says) in [
-        ("S1 = -1\n", "S1 needs a number of points, 0 or more"),
-        ("S1 = \"many\"\n", "S1 needs a number of points, 0 or more"),
-        ("Q1 = 1\n", "no such requirement: Q1 (there are S1 to S5, C1 to C5, R1 to R16)"),
-        ("S1 = 1\nS2 = two\n", "line 2: invalid boolean, expected `true`"),
+        ("[points]\nS1 = -1\n", "S1 needs a number of points, 0 or more"),
+        ("[points]\nQ1 = 1\n", "no such requirement: Q1"),
+        ("[points]\nS1 = 1\nS2 = two\n", "line 3: "),
+        ("prot = 1\n", "line 1: unknown field `prot`"),
     ] {
-        let dir = Dir::with(&[("points.toml", text)]);
-        let file = dir.file("points.toml");
+        let dir = Dir::with(&[("course.toml", text)]);
+        let file = dir.file("course.toml");
         let file = file.to_str().expect("UTF-8");
-        Checked::with(&["--points", file]).complains(&format!(
-            "error: {file}: {says}\nhint: a line for each requirement that counts, like S1 = 2.5; the others are \
-             worth nothing\n"
-        ));
+        let checked = Checked::with(&["--course", file]);
+        checked.ends_with(2);
+        let errors = checked.err.replace(", line", ": line");
+        assert!(errors.starts_with(&format!("error: {file}: {says}")), "{checked}");
     }
+}
+
+#[apply(test)]
+fn requirements_are_listed_and_explained() {
+    let list = Checked::with(&["--list"]);
+    list.ends_with(0).says("S1 server listens on the port it is given").says("R13 ");
+    assert!(list.out.lines().all(|line| line.chars().count() <= 80), "{list}");
+    let one = Checked::with(&["--explain", "R8,s1"]);
+    one.ends_with(0).says("S1 server listens").says("R8 client gone (RST)");
+    assert!(!one.out.contains("R7"), "{one}");
 }
 
 #[apply(test)]
@@ -156,7 +190,10 @@ fn an_interrupt_stops_it_at_once_and_leaves_nothing_running() {
     let mark = format!("interrupted-{}", std::process::id());
     let server = format!("import os\nos.environ['X'] = ''\n# {mark}\n{}", "while True:\n    pass\n");
     let dir = Dir::with(&[("server.py", &server), ("client.py", "input()\n"), ("echolog.toml", PROFILE)]);
-    let running = Running::start(Command::new(ECHOLOG).env("MARK", &mark).args(["check", dir.path()]));
+    let results = dir.file("results");
+    let mut command = Command::new(ECHOLOG);
+    command.env("MARK", &mark).args(["check", dir.path(), "--format", "json,tap,gradescope", "--output"]);
+    let running = Running::start(command.arg(&results));
     let of_it = |pid: &std::path::Path| {
         let environment = fs::read(pid.join("environ")).unwrap_or_default();
         environment.windows(mark.len()).any(|window| window == mark.as_bytes())
@@ -173,4 +210,14 @@ fn an_interrupt_stops_it_at_once_and_leaves_nothing_running() {
     let ended = running.ends();
     assert_eq!(ended.status.code(), Some(1), "{ended}");
     assert!(!any(), "a server is left");
+    let text = |file: &str| fs::read_to_string(results.join(file)).expect(file);
+    let json: serde_json::Value = serde_json::from_str(&text("results.json")).expect("JSON");
+    assert_eq!(json["stopped"], serde_json::json!([dir.path()]));
+    assert_eq!(
+        text("results.tap"),
+        format!("Bail out! stopped, so that these were not judged: {}\n", dir.path())
+    );
+    let grade: serde_json::Value = serde_json::from_str(&text("gradescope.json")).expect("JSON");
+    crate::reports::obeys_the_autograder(&grade);
+    assert_eq!(grade["score"], 0);
 }

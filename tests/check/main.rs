@@ -4,8 +4,10 @@
 #[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
+mod classroom;
 mod input;
 mod reports;
+mod stored;
 
 use macro_rules_attribute::apply;
 use std::fmt;

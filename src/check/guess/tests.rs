@@ -692,7 +692,8 @@ fn a_draft_is_a_profile_that_loads() {
     assert_eq!(guess.missing(), ["client"]);
     let text = fs::read_to_string(dir.path().join(PROFILE)).unwrap();
     assert!(text.contains("# - client: no program only connects; found server.py\n"), "{text}");
-    let submission = crate::check::Submission::load(dir.path()).unwrap();
+    let none = crate::check::Config::default();
+    let submission = crate::check::Submission::load(dir.path(), &none, &none).unwrap();
     assert_eq!(submission.server.to_string(), "python3 server.py");
     assert_eq!(submission.server_answers.len(), 1);
     assert!(init(dir.path()).is_err(), "a second draft must not overwrite the first");

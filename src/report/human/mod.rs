@@ -7,7 +7,7 @@ mod style;
 pub use self::replay::{Cases, blessed, difference, list};
 pub use self::style::Style;
 use crate::escape;
-use crate::results::{Job, Results, Submission};
+use crate::results::{Job, Requirement, Results, Submission};
 
 /// One submission.
 pub fn submission(submission: &Submission, results: &Results, style: Style) -> String {
@@ -22,14 +22,40 @@ pub fn summary(results: &Results, style: Style) -> String {
     }
 }
 
+/// Requirements as they are listed; at length, if they are to be explained.
+pub fn requirements(all: &[Requirement], explain: bool) -> String {
+    let style = Style::of_stdout();
+    let mut text = String::new();
+    for requirement in all {
+        let head = format!("{:4}{}", requirement.id, requirement.words);
+        text += &if explain { format!("{}\n", style.bold(&head)) } else { style.wrapped("", &head) };
+        if explain {
+            for (lead, words) in [
+                ("done", &requirement.done),
+                ("expected", &requirement.expected),
+                ("why", &requirement.why),
+                ("try", &requirement.advice),
+            ] {
+                if !words.is_empty() {
+                    text += &style.wrapped(&format!("    {lead}: "), words);
+                }
+            }
+        }
+    }
+    text
+}
+
 /// The whole report.
 pub fn report(results: &Results, style: Style) -> String {
     let mut cases = Cases::new(style, true);
-    let parts: Vec<String> = match results.job {
-        Job::Check => results.submissions.iter().map(|one| submission(one, results, style) + "\n").collect(),
+    let told = match results.job {
+        Job::Check => {
+            let tables = results.submissions.iter().map(|one| submission(one, results, style));
+            tables.collect::<Vec<_>>().join("\n")
+        }
         Job::Replay => results.cases.iter().map(|case| cases.case(case)).collect(),
     };
-    parts.concat() + &summary(results, style)
+    told + &summary(results, style)
 }
 
 /// `text` from outside, safe to print.
