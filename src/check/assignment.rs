@@ -52,13 +52,18 @@ fn banner(screen: &[u8], own: &[IpAddr], port: u16) -> Ruling {
     let addresses = facts::addresses(screen);
     // Every loopback address is this machine's, whether an interface has it or not. The unspecified address
     // is nobody's: no client could be told to connect to it.
-    let is_ours =
-        |address: &IpAddr| !address.is_unspecified() && (address.is_loopback() || own.contains(address));
+    let has_loopback = own.iter().any(IpAddr::is_loopback);
+    let is_ours = |address: &IpAddr| {
+        !address.is_unspecified() && (address.is_loopback() && has_loopback || own.contains(address))
+    };
     if !addresses.iter().any(is_ours) {
         return match addresses.first() {
             Some(address) if address.is_unspecified() => {
                 fail(format!("{address} is not an address that a client can connect to; {shown}"))
             }
+            Some(address) if address.is_loopback() => fail(format!(
+                "{address} leads every computer to itself: a client on another one cannot connect to it; {shown}"
+            )),
             Some(address) => fail(format!("{address} is not an address of this computer; {shown}")),
             None => fail(format!("the screen shows no IP address before a client comes; {shown}")),
         };

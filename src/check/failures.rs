@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::{Context as _, Result};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket};
 
 use super::baseline::{Baseline, words_of};
 use super::comparison::not_again;
@@ -21,6 +21,7 @@ use super::timeline;
 use crate::proxy::{End, Mode};
 use crate::results::{Outcome, Role};
 use crate::run::command::{Placeholder, Template};
+use crate::run::computer::Computer;
 use crate::run::outcome::Ending;
 
 /// How many messages are typed at a client whose server is gone: the first may still go out.
@@ -110,8 +111,9 @@ pub fn port_in_use(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     let port = session.port();
     // A machine without IPv6 has no server on it either.
     let _taken = (
-        listen((Ipv4Addr::UNSPECIFIED, port).into()).context("cannot take the port")?,
-        listen((Ipv6Addr::UNSPECIFIED, port).into()).ok(),
+        listen(session.server_computer(), (Ipv4Addr::UNSPECIFIED, port).into())
+            .context("cannot take the port")?,
+        listen(session.server_computer(), (Ipv6Addr::UNSPECIFIED, port).into()).ok(),
     );
     session.start_server()?;
     let mut waited = session.ends(Role::Server)?;
@@ -276,9 +278,9 @@ fn opened_or_alone<'a>(setup: &'a Setup) -> Result<Option<Session<'a>>> {
     Ok(Some(session))
 }
 
-/// Listens at `address` so that nobody else can.
-fn listen(address: SocketAddr) -> Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+/// Listens at `address` of `computer` so that nobody else can.
+fn listen(computer: &Computer, address: SocketAddr) -> Result<Socket> {
+    let socket = computer.socket(Domain::for_address(address))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

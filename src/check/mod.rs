@@ -14,6 +14,7 @@ mod failures;
 mod framing;
 mod guess;
 mod id;
+mod isolation;
 mod message;
 mod recording;
 mod requirement;
@@ -33,6 +34,7 @@ use anyhow::Result;
 pub use self::config::Config;
 pub use self::course::Course;
 pub use self::guess::init;
+pub use self::isolation::Isolation;
 pub use self::requirement::{Id, Requirement, TABLE};
 pub use self::submission::{Submission, name_of};
 use crate::results;
@@ -62,6 +64,8 @@ pub struct Check {
     pub jobs: usize,
     /// What each program may use; the time is that of one wait.
     pub limits: Limits,
+    /// Whether the programs run on computers of their own.
+    pub isolated: bool,
     /// How long a build may take.
     pub build_time: Duration,
     /// How often each submission is judged, to find out whether it is the same every time.
@@ -100,7 +104,7 @@ impl Check {
         let begun = Instant::now();
         worker.report(Event::Begun(submission.name.clone()));
         let filed = || worker.report(Event::Row);
-        let setup = setup::Setup::open(submission, &self.limits, self.build_time);
+        let setup = setup::Setup::open(submission, &self.limits, self.build_time, self.isolated);
         let rounds: Result<Vec<rounds::Round>> = setup.and_then(|setup| {
             let wanted = |id| self.wants(id);
             (0..self.repeat).map(|_| rounds::play(&setup, &wanted, &filed)).collect()

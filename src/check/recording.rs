@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Domain;
 
 use super::baseline::{
     Altered, Baseline, Connect, Exchange, LookAlike, LookAlikes, Quit, Start, contains, withheld_messages,
@@ -59,9 +59,10 @@ pub fn record(setup: &Setup) -> Result<Baseline> {
 
 /// The client where no server is.
 fn alone(setup: &Setup) -> Result<(Seen, Waited)> {
-    // Bound and not listening: nobody else can listen there, and whoever connects is refused.
-    let closed = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    let mut session = Session::open(setup)?;
+    // Bound and not listening: nobody else can listen there, and whoever connects is refused. A port of its
+    // own, so that the proxy does not listen where a client connects that has its port built in.
+    let mut session = Session::open_on(setup, Port::free()?)?;
+    let closed = session.client_computer().socket(Domain::IPV4)?;
     let host = session.proxy.address()?.ip();
     closed.bind(&SocketAddr::new(host, 0).into())?;
     let address = closed.local_addr()?.as_socket().context("a socket without an address")?;
@@ -87,6 +88,13 @@ fn first(setup: &Setup, alone: (Seen, Waited), single_words: bool) -> Result<Bas
     let mut session = Session::open(setup)?;
     let given = session.port();
     let (waited, listens) = start_server(&mut session)?;
+    if let Some(port) = listens.filter(|&port| port != given) {
+        // The rest is judged at the port that is built in, which the client may have built in as well.
+        setup.found_port(given, port);
+        session.clear();
+        session = Session::open(setup)?;
+        start_server(&mut session)?;
+    }
     let mut baseline = Baseline {
         alone,
         start: Start { given, takes_port, listens, other, waited, server: Seen::of(session.server()) },
@@ -106,7 +114,6 @@ fn first(setup: &Setup, alone: (Seen, Waited), single_words: bool) -> Result<Bas
         events: Vec::new(),
     };
     if let Some(port) = listens {
-        setup.found_port(given, port);
         // The banner may come after listen(2), and is complete when the server waits.
         let shown = session.wait(|session| {
             let screen = session.server().screen();

@@ -7,23 +7,28 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::chown;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use tempfile::TempDir;
+use socket2::Domain;
 
-use super::setup::{Setup, copy_tree};
+use super::setup::Setup;
 use crate::proxy::{Config, Mode, Proxy};
 use crate::results::Role;
 use crate::run::clock::{self, Clock};
 use crate::run::command::{PROFILE, Ready, Spec, Template, Values};
+use crate::run::computer::{self, Computer, Computers};
+use crate::run::copy::{Bounds, copy_tree};
 use crate::run::outcome::Ending;
 use crate::run::port::Port;
 use crate::run::processes::Activity;
 use crate::run::program::Program;
 use crate::run::quiet::{Quiet, State};
+use crate::run::scratch::Scratch;
 use crate::run::sockets::Sockets;
 use crate::run::streams::{Input, Streams};
 
@@ -190,7 +195,9 @@ pub struct Session<'a> {
     pub client: Option<Tested>,
     is_aimed: bool,
     sockets: Sockets,
-    folders: Vec<TempDir>,
+    /// Where the working copies of the programs are.
+    place: Scratch,
+    computers: Computers,
     /// How many bytes a program may print or send within one wait.
     pub flood: usize,
     /// The programs that were last seen to wake by themselves again and again without effect.
@@ -229,9 +236,17 @@ impl<'a> Session<'a> {
     /// A session whose server is given this port.
     pub fn open_on(setup: &'a Setup, port: Port) -> Result<Session<'a>> {
         let clock = Clock::start();
-        let sockets = Sockets::open()?;
-        let mut proxy = Proxy::open(&proxy_config()?, &clock)?;
-        if setup.has_fixed_port() {
+        let place = Scratch::new()?;
+        let computers = setup.computers(place.path())?;
+        let is_isolated = computers.server.is_isolated();
+        let sockets = computers.server.sockets()?;
+        let config = if is_isolated {
+            Config { keeps_client: true, ..Config::between(&computers, port.number()) }
+        } else {
+            proxy_config()?
+        };
+        let mut proxy = Proxy::open(&config, &clock)?;
+        if setup.has_fixed_port() && !is_isolated {
             // A server that does not set SO_REUSEADDR could not use its port again for a minute, if its
             // connections ended in order.
             proxy.to_server.keep_end = true;
@@ -246,11 +261,22 @@ impl<'a> Session<'a> {
             client: None,
             is_aimed: false,
             sockets,
-            folders: Vec::new(),
+            place,
+            computers,
             flood: FLOOD,
             ignored: None,
             restless: Vec::new(),
         })
+    }
+
+    /// The computer that the client runs on.
+    pub fn client_computer(&self) -> &Computer {
+        &self.computers.client
+    }
+
+    /// The computer that the server runs on.
+    pub fn server_computer(&self) -> &Computer {
+        &self.computers.server
     }
 
     /// The submission that is played.
@@ -322,24 +348,31 @@ impl<'a> Session<'a> {
         keyboard: Keyboard,
         role: Role,
     ) -> Result<Tested> {
-        let folder = tempfile::Builder::new()
-            .prefix("echolog-")
-            .tempdir()
-            .context("cannot make a working directory")?;
+        let folder = tempfile::Builder::new().prefix("copy-").tempdir_in(self.place.path());
+        // It is removed with the place.
+        let folder = folder.context("cannot make a working directory")?.keep();
+        let owner = computer::owner().filter(|_| self.computers.server.is_isolated());
         if let Some(built) = self.setup.built() {
-            copy_tree(built, folder.path()).context("cannot copy the built submission")?;
+            copy_tree(built, &folder, owner, Bounds::default())
+                .context("cannot copy the built submission")?;
         }
+        if let Some((user, group)) = owner {
+            chown(&folder, Some(user), Some(group)).context("cannot make a working directory")?;
+        }
+        let computer = match role {
+            Role::Server => &self.computers.server,
+            Role::Client => &self.computers.client,
+        };
         let spec = Spec {
             command: command.clone(),
             answers: Vec::new(),
-            dir: Some(folder.path().to_path_buf()),
+            dir: Some(folder.clone()),
             // The caller's environment may have no UTF-8, or messages in another language.
             env: vec![("LC_ALL".into(), "C.UTF-8".into())],
             ready: Ready::Listening,
-            computer: None,
+            computer: Some(Arc::clone(computer)),
         };
-        let place = format!("{}/", folder.path().display());
-        self.folders.push(folder);
+        let place = format!("{}/", folder.display());
         let input = if keyboard == Keyboard::Pipe { Input::Pipe } else { Input::Terminal };
         let streams = Streams { input, ..Streams::TERMINAL };
         let program = Program::start(&spec, values, streams, self.setup.limits(), &self.clock);
@@ -408,11 +441,12 @@ impl<'a> Session<'a> {
     fn aim(&mut self, listening: SocketAddr) {
         let at = |ip: IpAddr| SocketAddr::new(ip, listening.port());
         self.is_aimed = true;
+        let own = self.computers.server.address();
         self.proxy.aim(match listening.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => vec![at(Ipv4Addr::LOCALHOST.into())],
+            IpAddr::V4(ip) if ip.is_unspecified() => vec![at(own)],
             // Both families on one socket, as a rule.
             IpAddr::V6(ip) if ip.is_unspecified() => {
-                vec![at(Ipv4Addr::LOCALHOST.into()), at(Ipv6Addr::LOCALHOST.into())]
+                vec![at(own), at(Ipv6Addr::LOCALHOST.into())]
             }
             ip => vec![at(ip.to_canonical())],
         });
@@ -420,7 +454,11 @@ impl<'a> Session<'a> {
 
     /// Connects to the proxy in the place of the client.
     pub fn connect_as_client(&mut self) -> Result<TcpStream> {
-        TcpStream::connect(self.proxy.address()?).context("cannot connect to the proxy")
+        let address = self.proxy.address()?;
+        let failed = "cannot connect to the proxy";
+        let socket = self.computers.client.socket(Domain::for_address(address)).context(failed)?;
+        socket.connect(&address.into()).context(failed)?;
+        Ok(socket.into())
     }
 
     /// Waits for the end of both programs, and for all that they had to print.

@@ -2,24 +2,25 @@
 //!
 //! What always holds: the submission itself is never touched, only copies of it.
 
-use std::fs;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use tempfile::TempDir;
 
 use super::facts;
 use super::submission::Submission;
 use crate::run::clock::{self, Clock};
 use crate::run::command::{Ready, Spec, Template, Values};
 
+use crate::run::computer::{self, Computers, Files};
+use crate::run::copy::{Bounds, copy_tree};
 use crate::run::limits::Limits;
 use crate::run::outcome::Ending;
 use crate::run::port::Port;
 use crate::run::program::Program;
+use crate::run::scratch::Scratch;
 use crate::run::sockets;
 use crate::run::streams::{Input, Streams};
 
@@ -27,7 +28,9 @@ use crate::run::streams::{Input, Streams};
 #[derive(Debug)]
 pub struct Setup<'a> {
     submission: &'a Submission,
-    built: Option<TempDir>,
+    built: Option<Scratch>,
+    /// What programs on isolated computers may read; `None` where they run on this computer.
+    isolated: Option<Files>,
     limits: Limits,
     addresses: Vec<IpAddr>,
     /// The port that is built into the server, once that is known.
@@ -36,21 +39,32 @@ pub struct Setup<'a> {
 
 impl<'a> Setup<'a> {
     /// Copies and builds `submission`. An error that is not this machine's is the submission's own.
-    pub fn open(submission: &'a Submission, limits: &Limits, build_time: Duration) -> Result<Self> {
+    /// Where `isolated`, each session has computers of its own.
+    pub fn open(
+        submission: &'a Submission,
+        limits: &Limits,
+        build_time: Duration,
+        isolated: bool,
+    ) -> Result<Self> {
         let built = match &submission.dir {
             Some(dir) => {
-                let copy = tempfile::Builder::new().prefix("echolog-").tempdir();
-                let copy = copy.context("cannot make a working directory")?;
-                copy_tree(dir, copy.path()).with_context(|| format!("cannot copy {}", dir.display()))?;
+                let copy = Scratch::new()?;
+                let copied = copy_tree(dir, copy.path(), None, Bounds::default());
+                copied.with_context(|| format!("cannot copy {}", dir.display()))?;
                 Some(copy)
             }
             None => None,
         };
+        let isolated = isolated.then(|| shown_to(submission)).transpose()?;
         let setup = Setup {
             submission,
             built,
+            addresses: match isolated {
+                Some(_) => vec![computer::SERVER.into()],
+                None => sockets::addresses().into_iter().collect(),
+            },
+            isolated,
             limits: limits.clone(),
-            addresses: sockets::addresses().into_iter().collect(),
             built_in: OnceLock::new(),
         };
         setup.build(build_time)?;
@@ -91,7 +105,7 @@ impl<'a> Setup<'a> {
 
     /// The folder in which it was built; none for two bare commands.
     pub fn built(&self) -> Option<&Path> {
-        self.built.as_ref().map(TempDir::path)
+        self.built.as_ref().map(Scratch::path)
     }
 
     /// What each program may use.
@@ -104,9 +118,17 @@ impl<'a> Setup<'a> {
         &self.addresses
     }
 
+    /// The computers for one session, whose programs run in copies that are made in `place`.
+    pub fn computers(&self, place: &Path) -> Result<Computers> {
+        let Some(shown) = &self.isolated else { return Ok(Computers::shared()) };
+        let files = Files { writable: vec![place.to_owned()], ..shown.clone() };
+        Ok(Computers::isolated(&files)?)
+    }
+
     /// A port for one session: the one that the submission insists on, or a free one.
     pub fn port(&self) -> Result<Port> {
         match self.submission.port.or(self.built_in.get().copied()) {
+            number if self.isolated.is_some() => Ok(Port::isolated(number)),
             Some(port) => Port::fixed(port),
             None => Port::free(),
         }
@@ -126,22 +148,11 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// Copies the files and folders in `from` into the folder `to`. A link is copied as what it leads to;
-/// what is neither file nor folder, and a version control's own folder, is left out.
-pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from)? {
-        let path: PathBuf = entry?.path();
-        let Some(name) = path.file_name() else { continue };
-        let target = to.join(name);
-        let failed = || path.display().to_string();
-        let Ok(kind) = fs::metadata(&path).map(|data| data.file_type()) else { continue };
-        if kind.is_dir() && name != ".git" && !fs::symlink_metadata(&path).with_context(failed)?.is_symlink()
-        {
-            fs::create_dir(&target).with_context(failed)?;
-            copy_tree(&path, &target)?;
-        } else if kind.is_file() {
-            fs::copy(&path, &target).with_context(failed)?;
-        }
+/// What programs of `submission` are to find besides their copies.
+fn shown_to(submission: &Submission) -> Result<Files> {
+    let mut files = Files::default();
+    for command in [&submission.server, &submission.client] {
+        files.show(&command.fill(&Values::default()))?;
     }
-    Ok(())
+    Ok(files)
 }

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 
 use super::replay::{jobs, some_seconds};
-use crate::check::{self, Check, Config, Course, Event, Id, Requirement, Submission, TABLE};
+use crate::check::{self, Check, Config, Course, Event, Id, Isolation, Requirement, Submission, TABLE};
 use crate::error::{self, Exit, Fault};
 use crate::replay::Shard;
 use crate::report::{self, Format, Report};
@@ -114,6 +114,11 @@ pub struct CheckArgs {
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=u64::MAX >> 20))]
     memory: Option<u64>,
 
+    /// Run server and client on two computers, apart from this one and from each other: auto does so
+    /// where this machine can
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    isolation: Isolation,
+
     /// Judge only part I of N, for N machines that share the work
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -167,8 +172,14 @@ impl CheckArgs {
                 Err(error) => errors.push(without_findings(name, &error)),
             }
         }
-        let check = self.check(submissions, &course);
+        let mut check = self.check(submissions, &course);
+        let decision = self.isolation.decide(&env::current_exe()?, &check.limits)?;
+        check.isolated = decision.isolated;
+        if let Some(why) = &decision.why_not {
+            error::note(&format!("the programs run on this computer and not on two of their own: {why}"));
+        }
         let mut results = Results::begin(Job::Check);
+        results.isolation = (if decision.isolated { "namespaces" } else { "none" }).to_string();
         let wanted = TABLE.iter().filter(|requirement| check.wants(requirement.id));
         results.requirements = wanted.map(|one| requirement(one, &course)).collect();
         let steps = check.submissions.len() * results.requirements.len() * check.repeat;
@@ -289,6 +300,7 @@ impl CheckArgs {
             ..Limits::default()
         };
         Check {
+            isolated: false,
             submissions,
             only: if self.only.is_empty() { course.only.clone() } else { self.only.clone() },
             jobs: self.jobs.unwrap_or_else(processors),
@@ -312,6 +324,10 @@ impl CheckArgs {
             ("--course", self.course.as_ref().map(file)),
         ] {
             words.extend(value.into_iter().flat_map(|value| [option.to_owned(), value]));
+        }
+        if self.isolation != Isolation::default() {
+            let value = self.isolation.to_possible_value();
+            words.extend(value.map(|value| format!("--isolation={}", value.get_name())));
         }
         shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
     }

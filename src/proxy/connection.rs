@@ -3,16 +3,18 @@
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, SockRef, Socket};
 
 use super::flow::{Flow, is_of_this_machine};
+use super::tables::Tables;
 use super::wire::{Direction, End};
-use crate::run::sockets::Sockets;
+use crate::run::computer::Computer;
 use crate::run::spawn::without_copies;
 
 /// How long the proxy tries to connect to a server that listens and does not accept.
@@ -54,13 +56,15 @@ impl Link {
         client: TcpStream,
         targets: &[SocketAddr],
         sources: &[IpAddr],
+        computer: &Arc<Computer>,
         now: Duration,
     ) -> Result<Self> {
         client.set_nonblocking(true)?;
         client.set_nodelay(true)?;
         let targets = targets.iter().rev().copied().collect();
         let sources = sources.to_vec();
-        let call = Call { targets, sources, socket: None, refused: None, until: now + CONNECT };
+        let computer = Arc::clone(computer);
+        let call = Call { targets, sources, computer, socket: None, refused: None, until: now + CONNECT };
         Ok(Link { client: Some(client), server: Server::Called(call) })
     }
 
@@ -91,7 +95,7 @@ impl Link {
         &mut self,
         to_server: &mut Flow,
         to_client: &mut Flow,
-        sockets: &Sockets,
+        sockets: &Tables,
         buffer: &mut [u8],
         now: Duration,
     ) -> Result<bool> {
@@ -101,10 +105,10 @@ impl Link {
         }
         if let Server::Connected(server) = &self.server {
             any |= to_client.receive(server, buffer, now)?;
-            any |= to_server.pass(server, sockets)?;
+            any |= to_server.pass(server, &sockets.server)?;
         }
         if let Some(client) = &self.client {
-            any |= to_client.pass(client, sockets)?;
+            any |= to_client.pass(client, &sockets.client)?;
         }
         // A program that reset the connection did not read everything that was sent to it.
         let notice = |one: &mut Flow, other: &mut Flow| {
@@ -127,14 +131,14 @@ impl Link {
         &self,
         direction: Direction,
         flow: &mut Flow,
-        sockets: &Sockets,
+        sockets: &Tables,
     ) -> Result<bool> {
-        let to = match (direction, &self.server) {
-            (Direction::ToClient, _) => self.client.as_ref(),
-            (Direction::ToServer, Server::Connected(server)) => Some(server),
-            (Direction::ToServer, _) => None,
+        let (to, table) = match (direction, &self.server) {
+            (Direction::ToClient, _) => (self.client.as_ref(), &sockets.client),
+            (Direction::ToServer, Server::Connected(server)) => (Some(server), &sockets.server),
+            (Direction::ToServer, _) => (None, &sockets.server),
         };
-        to.map_or(Ok(true), |to| flow.is_delivered(to, sockets))
+        to.map_or(Ok(true), |to| flow.is_delivered(to, table))
     }
 
     /// Whether there is a connection, or soon will be.
@@ -244,6 +248,7 @@ struct Call {
     /// The addresses that are left to try, the next one last.
     targets: Vec<SocketAddr>,
     sources: Vec<IpAddr>,
+    computer: Arc<Computer>,
     /// The attempt that is under way.
     socket: Option<Socket>,
     refused: Option<io::Error>,
@@ -275,7 +280,7 @@ impl Call {
     }
 
     fn begin(&self, target: SocketAddr) -> io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = self.computer.socket(Domain::for_address(target))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         let source = self.sources.iter().find(|source| source.is_ipv4() == target.is_ipv4());

@@ -13,6 +13,7 @@ mod connection;
 mod flow;
 mod plan;
 mod pump;
+mod tables;
 mod thread;
 mod wire;
 

@@ -7,17 +7,20 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::poll::{PollFd, PollFlags};
+use socket2::Domain;
 
 use super::connection::{Called, Link};
 use super::flow::{Flow, Mode, READ};
+use super::tables::Tables;
 use super::wire::{Direction, End};
 use crate::run::clock::Clock;
-use crate::run::sockets::Sockets;
+use crate::run::computer::{Computer, Computers};
 
 /// How many bytes the tape of the first connection takes, in each direction.
 const TAPE: usize = 256 << 20;
@@ -26,6 +29,8 @@ const LATER_TAPE: usize = 1 << 20;
 /// How many of a client's connections are open at the same time; others wait to be accepted, so that no
 /// client can use up the files that this process may open.
 const CONNECTIONS: usize = 64;
+/// How many connections wait to be accepted, as std has it.
+const BACKLOG: i32 = 128;
 
 /// Where the proxy stands.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ pub struct Config {
     /// Whether a client stays connected when the server cannot be reached: what it does until then can be
     /// judged without a server.
     pub keeps_client: bool,
+    /// The computers: it listens on the client's, and connects on the server's.
+    pub computers: Computers,
 }
 
 /// Spreads the addresses of proxies over 127.0.0.x, so that no two that run side by side share one.
@@ -51,6 +58,19 @@ impl Config {
             listen: vec![SocketAddr::new(Ipv4Addr::new(127, 0, 0, 20 + n).into(), 0)],
             // A server that listens on IPv6 alone cannot be reached from 127.0.0.x.
             sources: vec![Ipv4Addr::new(127, 0, 0, 130 + n).into(), Ipv6Addr::LOCALHOST.into()],
+            computers: Computers::shared(),
+            keeps_client: false,
+        }
+    }
+
+    /// Between two isolated computers: on the client's it is the server, at the server's address and at
+    /// every loopback address, on `port`; on the server's it is the client.
+    pub fn between(computers: &Computers, port: u16) -> Self {
+        let places = [computers.server.address(), Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        Config {
+            listen: places.map(|ip| SocketAddr::new(ip, port)).into(),
+            sources: vec![computers.client.address(), Ipv6Addr::LOCALHOST.into()],
+            computers: computers.clone(),
             keeps_client: false,
         }
     }
@@ -74,7 +94,8 @@ pub struct Proxy {
     sources: Vec<IpAddr>,
     keeps_client: bool,
     targets: Vec<SocketAddr>,
-    sockets: Sockets,
+    sockets: Tables,
+    server_computer: Arc<Computer>,
     clock: Clock,
     buffer: Vec<u8>,
     link: Link,
@@ -103,7 +124,15 @@ impl Proxy {
                 address.set_port(first.local_addr()?.port());
             }
             let failed = || format!("the proxy cannot listen at {address}");
-            let listener = TcpListener::bind(address).with_context(failed)?;
+            let socket = config.computers.client.socket(Domain::for_address(address)).with_context(failed)?;
+            socket.set_reuse_address(true).with_context(failed)?;
+            match socket.bind(&address.into()) {
+                // A computer may have no IPv6.
+                Err(_) if address.is_ipv6() && config.computers.client.is_isolated() => continue,
+                bound => bound.with_context(failed)?,
+            }
+            socket.listen(BACKLOG).with_context(failed)?;
+            let listener = TcpListener::from(socket);
             listener.set_nonblocking(true).with_context(failed)?;
             listeners.push(listener);
         }
@@ -112,7 +141,11 @@ impl Proxy {
             sources: config.sources.clone(),
             keeps_client: config.keeps_client,
             targets: Vec::new(),
-            sockets: Sockets::open()?,
+            sockets: Tables {
+                server: config.computers.server.sockets()?,
+                client: config.computers.client.sockets()?,
+            },
+            server_computer: Arc::clone(&config.computers.server),
             clock: clock.clone(),
             buffer: vec![0; READ],
             link: Link::none(),
@@ -196,7 +229,7 @@ impl Proxy {
                     Err(error) => return Err(error).context("the proxy cannot accept a connection"),
                 };
                 any = true;
-                let link = Link::open(client, &self.targets, &self.sources, now)?;
+                let link = Link::open(client, &self.targets, &self.sources, &self.server_computer, now)?;
                 if self.accepted.is_none() {
                     (self.accepted, self.link) = (Some(now), link);
                 } else {
@@ -295,7 +328,7 @@ pub(super) struct Steered<'a> {
     pub(super) link: &'a mut Link,
     pub(super) to_server: &'a mut Flow,
     pub(super) to_client: &'a mut Flow,
-    pub(super) sockets: &'a Sockets,
+    pub(super) sockets: &'a Tables,
 }
 
 /// All that a proxy received.

@@ -23,6 +23,7 @@ use crate::replay::fixture::{CLIENT_GOLDEN, MESSAGES, SERVER_GOLDEN, write_whole
 use crate::replay::pair::Pair;
 use crate::run::clock::{self, Clock};
 use crate::run::command::Values;
+use crate::run::computer::Computers;
 use crate::run::port::Port;
 use crate::run::program::{Ending, Errors, Input, Limits, Output, Program, Run, Streams};
 use crate::run::sockets::Sockets;
@@ -80,6 +81,7 @@ pub fn record(echolog: &Path) -> Result<Recording> {
         listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
         sources: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
         keeps_client: false,
+        computers: Computers::shared(),
     };
     let proxy = ProxyThread::start(Wire::Through, &local, address, [never_idle(), never_idle()], &clock)?;
     let address = proxy.address();

@@ -17,6 +17,7 @@ use super::ready::{Readiness, await_ready};
 use crate::proxy::{Config, ProxyThread, Tape, Wire};
 use crate::run::clock::{Clock, Waited, stopped};
 use crate::run::command::Values;
+use crate::run::computer::Computers;
 use crate::run::port::Port;
 use crate::run::program::{Errors, Input, Limits, Output, Program, Run, Streams};
 use crate::run::sockets::{self, Sockets};
@@ -119,6 +120,7 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
                 listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
                 sources: vec![source.into(), Ipv6Addr::LOCALHOST.into()],
                 keeps_client: false,
+                computers: Computers::shared(),
             };
             Some(ProxyThread::start(wire, &config, address, Watched::reports(&watched), &clock)?)
         }

@@ -6,9 +6,7 @@
 
 pub mod clock;
 pub mod command;
-#[allow(dead_code, reason = "check is to use it next")]
 pub mod computer;
-#[allow(dead_code, reason = "check is to use it next")]
 pub mod copy;
 mod descriptors;
 mod environment;
@@ -21,7 +19,6 @@ pub mod port;
 pub mod processes;
 pub mod program;
 pub mod quiet;
-#[allow(dead_code, reason = "check is to use it next")]
 pub mod scratch;
 pub mod sockets;
 pub mod spawn;

@@ -28,12 +28,19 @@ const RANGE: RangeInclusive<u16> = 10_000..=20_000;
 /// How long a session waits for a port that its server insists on.
 const FIXED: Duration = Duration::from_secs(120);
 
+/// The place in the range at which the next search begins. Harnesses that start at the same time begin at
+/// different places.
+static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
+    let place = RandomState::new().hash_one(std::process::id()) % RANGE.len() as u64;
+    AtomicU16::new(u16::try_from(place).unwrap_or_default())
+});
+
 /// A port that no one else uses, for as long as this value lives.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
-    /// Holds the name.
-    _name: UnixDatagram,
+    /// Holds the name; a port of an isolated computer needs none.
+    _name: Option<UnixDatagram>,
 }
 
 impl Port {
@@ -41,11 +48,6 @@ impl Port {
     /// on a port with connections still winding down (no `SO_REUSEADDR`) can listen on it; when there is
     /// none, one that is free otherwise.
     pub fn free() -> anyhow::Result<Port> {
-        // Harnesses that start at the same time begin at different places.
-        static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
-            let place = RandomState::new().hash_one(std::process::id()) % RANGE.len() as u64;
-            AtomicU16::new(u16::try_from(place).unwrap_or_default())
-        });
         for reuse in [false, true] {
             for _ in RANGE {
                 let place = usize::from(NEXT.fetch_add(1, Ordering::Relaxed)) % RANGE.len();
@@ -59,6 +61,12 @@ impl Port {
         }
         let (first, last) = (RANGE.start(), RANGE.end());
         Err(Fault::usage(format!("no port from {first} to {last} is free")).into())
+    }
+
+    /// A port of an isolated computer, where nothing else uses any: `number`, or one of the range.
+    pub fn isolated(number: Option<u16>) -> Port {
+        let place = NEXT.fetch_add(1, Ordering::Relaxed) % (RANGE.end() - RANGE.start());
+        Port { number: number.unwrap_or(RANGE.start() + place), _name: None }
     }
 
     /// The port `number`, for a server that insists on it; waits while another session has it, or
@@ -86,7 +94,7 @@ impl Port {
     fn reserve(number: u16) -> anyhow::Result<Option<Port>> {
         let name = Name::from_abstract_name(format!("echolog-port-{number}"));
         match name.and_then(|name| UnixDatagram::bind_addr(&name)) {
-            Ok(name) => Ok(Some(Port { number, _name: name })),
+            Ok(name) => Ok(Some(Port { number, _name: Some(name) })),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
             Err(error) => Err(error).context(format!("port {number} cannot be reserved")),
         }

@@ -22,6 +22,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ use anyhow::{Context as _, Result};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use self::holder::Holder;
-use crate::run::sockets::{self, Sockets};
+use crate::run::sockets::Sockets;
 
 /// The address of an isolated server's computer.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
@@ -64,6 +65,20 @@ pub struct Files {
     pub writable: Vec<PathBuf>,
     /// Files and directories that they may only read.
     pub readable: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Lets programs read what these words of their commands name by absolute paths, and what belongs to it.
+    pub fn show(&mut self, words: &[OsString]) -> Result<(), Unavailable> {
+        for path in words.iter().map(PathBuf::from).filter(|path| path.is_absolute() && path.exists()) {
+            if owner().is_some() && !holder::is_readable_by_all(&path) {
+                let why = "only its owner can read it, and programs run as a user who owns nothing";
+                return Err(Unavailable(format!("{}: {why}", path.display())));
+            }
+            self.readable.extend(exposure::around(&path));
+        }
+        Ok(())
+    }
 }
 
 /// Why there can be no isolated computer.
@@ -131,23 +146,14 @@ impl Computer {
         self.address
     }
 
-    /// Every address at which programs on it may say that they are.
-    pub fn addresses(&self) -> Vec<IpAddr> {
-        match self.holder {
-            Some(_) => vec![self.address],
-            None => sockets::addresses().into_iter().collect(),
-        }
-    }
-
     /// A new TCP socket on it, neither bound nor connected.
-    pub fn socket(&self, domain: Domain) -> Result<Socket> {
+    pub fn socket(&self, domain: Domain) -> io::Result<Socket> {
         match &self.holder {
             Some(holder) => {
                 holder.socket(domain.into(), Type::STREAM.into(), Protocol::TCP.into()).map(Socket::from)
             }
             None => Socket::new(domain, Type::STREAM, Some(Protocol::TCP)),
         }
-        .context("no socket on the computer of a program")
     }
 
     /// Its table of TCP sockets.

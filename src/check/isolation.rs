@@ -1,0 +1,74 @@
+//! Whether the programs run on computers of their own, decided once for a run.
+//!
+//! What always holds: they do only after this program's own pair was judged in the same surroundings, and
+//! nothing was wrong. So what this machine cannot do is never a verdict on a submission.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::ValueEnum;
+
+use super::requirement::Id;
+use super::rounds;
+use super::setup::Setup;
+use super::submission::Submission;
+use crate::error::Fault;
+use crate::run::clock;
+use crate::run::computer::{Computers, Files};
+use crate::run::limits::Limits;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Isolation {
+    /// Computers of their own where this machine can do that.
+    #[default]
+    Auto,
+    /// An error where it cannot.
+    Required,
+    /// This computer.
+    None,
+}
+
+/// Whether programs are isolated, and why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether they are.
+    pub isolated: bool,
+    /// Why not, where that was not asked for.
+    pub why_not: Option<String>,
+}
+
+impl Isolation {
+    /// Tries out, with the executable at `echolog`, what is asked for.
+    pub fn decide(self, echolog: &Path, limits: &Limits) -> Result<Decision> {
+        if self == Isolation::None {
+            return Ok(Decision { isolated: false, why_not: None });
+        }
+        match try_out(echolog, limits) {
+            Ok(()) => Ok(Decision { isolated: true, why_not: None }),
+            Err(error) if clock::stopped() => Err(error),
+            Err(error) if self == Isolation::Required => {
+                let fault = Fault::usage("the programs cannot be isolated");
+                Err(fault.hint("--isolation=auto judges what can be judged without").because(error).into())
+            }
+            Err(error) => Ok(Decision { isolated: false, why_not: Some(format!("{error:#}")) }),
+        }
+    }
+}
+
+/// Plays one session of this program's own pair on computers of their own.
+fn try_out(echolog: &Path, limits: &Limits) -> Result<()> {
+    // The reason is clearer than that of a session.
+    drop(Computers::isolated(&Files::default())?);
+    let own = Submission::own(echolog)?;
+    let setup = Setup::open(&own, limits, Duration::ZERO, true)?;
+    let wanted =
+        |id| [Id::S1, Id::S2, Id::S3, Id::S4, Id::S5, Id::C1, Id::C2, Id::C3, Id::C4, Id::C5].contains(&id);
+    let round = rounds::play(&setup, &wanted, &|| ()).context("this program's own pair cannot be played")?;
+    match round.rulings.iter().find(|(_, ruling, _)| !ruling.passes()) {
+        Some((id, ..)) => bail!("this program's own pair fails {id} there"),
+        None if round.rulings.is_empty() => Err(anyhow!("nothing was judged")),
+        None => Ok(()),
+    }
+}
