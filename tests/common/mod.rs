@@ -14,7 +14,7 @@
 #[macro_use]
 pub mod harness;
 pub mod network;
-mod tools;
+pub mod tools;
 
 use std::fmt;
 use std::io::{Read, Write};

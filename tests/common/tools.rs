@@ -27,7 +27,8 @@ pub fn needs(names: &[&str]) -> bool {
     false
 }
 
-fn is_here(name: &str) -> bool {
+/// Whether the program `name` is in PATH; of `root`, whether the superuser runs this.
+pub fn is_here(name: &str) -> bool {
     if name == "root" {
         // Files of a process belong to the user it acts as.
         return std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
