@@ -15,7 +15,7 @@ zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint bench torture bless install uninstall clean
+.PHONY: help build demo test lint bench torture bless pictures install uninstall clean
 
 help: ## show this list
 	@echo 'usage: make GOAL [PREFIX=$(PREFIX)] [DESTDIR=$(DESTDIR)]'
@@ -49,6 +49,9 @@ torture: build ## let each system call of server and client fail once (needs str
 bless: build ## rewrite the golden screens from what is seen now, and show what changed
 	$(BINARY) replay --bless
 	git --no-pager diff --stat -- fixtures
+
+pictures: ## make the pictures of the README anew, from real output
+	PICTURES=1 $(CARGO) test --locked --test pictures
 
 install: $(BINARY) ## install program, man pages and completions under PREFIX
 	rm -rf $(GENERATED)

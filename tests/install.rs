@@ -149,6 +149,17 @@ fn a_synopsis_has_positional_arguments_first_and_every_value() {
 }
 
 #[apply(test)]
+fn man_pages_have_the_date_of_this_version() {
+    let (kept, _) = man_pages();
+    let page = std::fs::read_to_string(kept.path().join("echolog.1")).expect("there is a page");
+    let title = page.lines().find_map(|line| line.strip_prefix(".TH ")).expect("it has a title");
+    let date = title.split_whitespace().nth(2).expect("a date").trim_matches('"').replace("\\-", "-");
+    let readme = include_str!("../README.md");
+    let heading = format!("\n### {} ({date})\n", env!("CARGO_PKG_VERSION"));
+    assert!(readme.contains(&heading), "{heading} in README.md, and {title}");
+}
+
+#[apply(test)]
 fn completions_for_an_unknown_shell_are_a_usage_error() {
     let ended = run(&mut echolog(&["completions", "csh"]));
     assert!(ended.err.contains("bash"), "{ended}");

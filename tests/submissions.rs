@@ -32,7 +32,9 @@ const LARGE_TOOLS: [&str; 5] = ["go", "javac", "java", "mcs", "mono"];
 fn main() {
     let mut names: Vec<String> = fs::read_dir(CORPUS)
         .expect("the corpus is there")
-        .map(|entry| entry.expect("it can be listed").file_name().into_string().expect("UTF-8"))
+        .map(|entry| entry.expect("it can be listed"))
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().expect("UTF-8"))
         .collect();
     names.sort();
     assert!(names.len() > 30, "this is not the corpus: {names:?}");

@@ -404,6 +404,11 @@ impl Terminal {
 
     /// Starts `command` at a terminal of 80 columns.
     pub fn starting(command: &Command) -> Self {
+        Terminal::starting_within(DEADLINE, command)
+    }
+
+    /// [`starting`](Self::starting), with a time of its own for every wait.
+    pub fn starting_within(time: Duration, command: &Command) -> Self {
         let name = format!("{command:?}");
         let mut shell = Command::new("sh");
         shell.args(["-c", "stty echo rows 24 cols 80 && exec \"$@\"", "sh"]);
@@ -414,7 +419,7 @@ impl Terminal {
                 None => shell.env_remove(key),
             };
         }
-        let timeout = u64::try_from(DEADLINE.as_millis()).expect("it is short");
+        let timeout = u64::try_from(time.as_millis()).expect("it is short");
         let session = rexpect::session::spawn_command(shell, Some(timeout)).expect("a terminal");
         Terminal { session, transcript: String::new(), name }
     }

@@ -34,9 +34,16 @@ use common::harness::{self, Test};
 use common::{needs, network};
 use libtest_mimic::{Completion, Failed};
 use macro_rules_attribute::apply;
+use regex::Regex;
 
 /// The documents, each beside what it is about.
-const DOCUMENTS: [&str; 1] = ["README.md"];
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "fixtures/README.md",
+    "fixtures/submissions/README.md",
+    "scripts/README.md",
+    "src/README.md",
+];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -83,6 +90,39 @@ fn bless(root: &Path) {
         std::fs::write(root.join(document), lines.join("\n") + "\n").expect("the document can be written");
         println!("{document}: {} blocks were rewritten", untrue.len());
     }
+}
+
+#[apply(test)]
+fn every_link_leads_to_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let link = Regex::new(r"\]\(([^)#]+)").expect("a pattern");
+    for document in DOCUMENTS {
+        let text = std::fs::read_to_string(root.join(document)).expect("the document can be read");
+        let directory = root.join(document).parent().expect("it is in a directory").to_owned();
+        for link in link.captures_iter(&text) {
+            assert!(directory.join(&link[1]).exists(), "{document}: {}", &link[1]);
+        }
+    }
+}
+
+#[apply(test)]
+fn every_source_file_that_is_named_exists() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let path = Regex::new("`([a-z_/]+\\.rs)`").expect("a pattern");
+    for path in path.captures_iter(include_str!("../../src/README.md")) {
+        assert!(source.join(&path[1]).exists() || source.join("../").join(&path[1]).exists(), "{}", &path[1]);
+    }
+}
+
+#[apply(test)]
+fn the_list_of_requirements_is_the_table_of_check() {
+    let row = Regex::new(r"(?m)^\| ([SCR][0-9]+) \| (.*) \|$").expect("a pattern");
+    let entry = Regex::new("id: Id::([A-Z0-9]+),\\s*words: \"(.*?)\",").expect("a pattern");
+    let pairs = |pattern: &Regex, text: &str| -> Vec<(String, String)> {
+        pattern.captures_iter(text).map(|row| (row[1].to_owned(), row[2].to_owned())).collect()
+    };
+    let listed = pairs(&row, include_str!("../../fixtures/submissions/README.md"));
+    assert_eq!(listed, pairs(&entry, include_str!("../../src/check/requirement.rs")));
 }
 
 // ------------------------------------------------------------------------- the test of this test
@@ -148,6 +188,9 @@ fn commands_outputs_exit_codes_and_files_are_looked_at() {
         ("<!-- volatile: \\d+ ms -->\n```console\n$ echo took 17 ms\ntook 23 s\n```", false),
         ("```text file=messages.txt\nhello\n```\n```console\n$ cat messages.txt\nhello\n```", true),
         ("```sh\nmake build\nsudo make install PREFIX=/usr # comment\ncargo test\n.ci/run\n```", true),
+        ("```sh\necholog check DIR --format=json\n```", true),
+        ("```sh\necholog check --no-such-option\n```", false),
+        ("```sh\necholog no-such-command\n```", false),
         ("```sh\nmake no-such-goal\n```", false),
         ("```sh\nscripts/no-such-script\n```", false),
     ] {

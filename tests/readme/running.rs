@@ -154,6 +154,13 @@ fn is_possible(line: &str, root: &Path) -> bool {
         ["cargo", goal, ..] => {
             ["build", "test", "install", "doc", "bench", "package", "clippy", "fmt"].contains(&goal)
         }
+        ["echolog", command, ref words @ ..] => {
+            let help = Command::new(ECHOLOG).args([command, "--help"]).output().expect("it runs");
+            let help = String::from_utf8_lossy(&help.stdout);
+            let options = words.iter().filter_map(|word| word.split('=').next()?.strip_prefix("--"));
+            let mut options = options.map(|option| format!("--{option}"));
+            !help.is_empty() && options.all(|option| help.contains(&option))
+        }
         [path, ..] if path.contains('/') => {
             use std::os::unix::fs::PermissionsExt;
             root.join(path)
