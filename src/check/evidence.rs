@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::facts::{self, Words};
 use super::id::Id;
-use super::session::{Tested, Waited};
+use super::session::Waited;
+use super::tested::Tested;
 use super::traces;
 use crate::results::{Event, Outcome, Role};
 use crate::run::outcome::Ending;

@@ -23,6 +23,7 @@ mod segments;
 mod session;
 mod setup;
 mod submission;
+mod tested;
 mod texts;
 mod timeline;
 mod traces;

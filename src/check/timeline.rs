@@ -1,6 +1,7 @@
 //! The time line of a session: both screens, what was typed, and the bytes between.
 
-use super::session::{Session, Tested};
+use super::session::Session;
+use super::tested::Tested;
 use crate::escape;
 use crate::proxy::End;
 use crate::results::{Event, EventKind, Role};
