@@ -81,7 +81,7 @@ impl ProxyThread {
         let run = move || {
             let tape = pass(proxy, steering, &of_thread);
             of_thread.settled.store(true, Ordering::SeqCst);
-            of_thread.clock.ring();
+            of_thread.clock.notify();
             tape
         };
         let thread = thread::Builder::new().name("proxy".to_owned()).spawn(run)?;
@@ -144,7 +144,7 @@ fn pass(mut proxy: Proxy, mut steering: Steering, shared: &Shared) -> Result<Tap
         }
         if shared.settle.load(Ordering::SeqCst) && proxy.is_over() {
             shared.settled.store(true, Ordering::SeqCst);
-            shared.clock.ring();
+            shared.clock.notify();
         }
         looks += 1;
         let pause = match next {

@@ -15,13 +15,13 @@ use nix::sys::signal::{SigSet, Signal};
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
 /// The clocks of all sessions, so that a stop wakes every one that waits.
-static CLOCKS: Mutex<Vec<Weak<Rung>>> = Mutex::new(Vec::new());
+static CLOCKS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 /// Stops every session of this process at once: all that wait for something wake up and end.
 pub fn stop() {
     STOPPED.store(true, Ordering::SeqCst);
     for clock in lock(&CLOCKS).iter().filter_map(Weak::upgrade) {
-        clock.ring();
+        clock.notify();
     }
 }
 
@@ -43,21 +43,21 @@ pub fn stop_on_signals() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where one session plays: its clock, and the bell that rings whenever there is something new to see.
+/// The clock of one session, and the notification that there is something new to look at.
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<Rung>);
+pub struct Clock(Arc<Shared>);
 
 #[derive(Debug)]
-struct Rung {
+struct Shared {
     start: Instant,
-    times: Mutex<u64>,
-    bell: Condvar,
+    changes: Mutex<u64>,
+    changed: Condvar,
 }
 
-impl Rung {
-    fn ring(&self) {
-        *lock(&self.times) += 1;
-        self.bell.notify_all();
+impl Shared {
+    fn notify(&self) {
+        *lock(&self.changes) += 1;
+        self.changed.notify_all();
     }
 }
 
@@ -82,17 +82,18 @@ impl<T> Waited<T> {
     }
 }
 
-/// The first and the longest pause between two looks at something that cannot ring.
+/// The first and the longest pause between two looks at something that cannot notify.
 const LOOKS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
 
 impl Clock {
-    /// A clock whose clock starts now.
+    /// A clock that starts now.
     pub fn start() -> Clock {
-        let rung = Arc::new(Rung { start: Instant::now(), times: Mutex::new(0), bell: Condvar::new() });
+        let shared =
+            Arc::new(Shared { start: Instant::now(), changes: Mutex::new(0), changed: Condvar::new() });
         let mut clocks = lock(&CLOCKS);
         clocks.retain(|clock| clock.strong_count() > 0);
-        clocks.push(Arc::downgrade(&rung));
-        Clock(rung)
+        clocks.push(Arc::downgrade(&shared));
+        Clock(shared)
     }
 
     /// The time by its clock.
@@ -101,17 +102,17 @@ impl Clock {
     }
 
     /// Wakes everyone who waits.
-    pub fn ring(&self) {
-        self.0.ring();
+    pub fn notify(&self) {
+        self.0.notify();
     }
 
     /// Waits until `look` sees something, `until` that time by this clock at the latest. Looks again
-    /// whenever the bell rings.
+    /// whenever it is notified.
     pub fn wait<T>(&self, until: Duration, look: impl FnMut() -> Option<T>) -> Waited<T> {
         self.wait_paced(until, None, look)
     }
 
-    /// Like [`Clock::wait`], for what cannot ring, such as the kernel's tables: looks again after a short
+    /// Like [`Clock::wait`], for what cannot notify, such as the kernel's tables: looks again after a short
     /// while, too.
     pub fn watch<T>(&self, until: Duration, look: impl FnMut() -> Option<T>) -> Waited<T> {
         self.wait_paced(until, Some(LOOKS.0), look)
@@ -124,7 +125,7 @@ impl Clock {
         mut look: impl FnMut() -> Option<T>,
     ) -> Waited<T> {
         loop {
-            let heard = *lock(&self.0.times);
+            let heard = *lock(&self.0.changes);
             if stopped() {
                 return Waited::Stopped;
             }
@@ -134,14 +135,14 @@ impl Clock {
             let Some(left) = until.checked_sub(self.now()).filter(|left| !left.is_zero()) else {
                 return Waited::TimeUp;
             };
-            let times = lock(&self.0.times);
+            let changes = lock(&self.0.changes);
             let timeout = pause.map_or(left, |pause| pause.min(left));
-            let (times, result) = self
+            let (changes, result) = self
                 .0
-                .bell
-                .wait_timeout_while(times, timeout, |times| *times == heard)
+                .changed
+                .wait_timeout_while(changes, timeout, |changes| *changes == heard)
                 .unwrap_or_else(PoisonError::into_inner);
-            drop(times);
+            drop(changes);
             let longer =
                 |pause: Duration| if result.timed_out() { (pause * 2).min(LOOKS.1) } else { LOOKS.0 };
             pause = pause.map(longer);
@@ -153,13 +154,13 @@ impl Clock {
     pub fn wait_patiently<T>(&self, patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         let until = Instant::now() + patience;
         loop {
-            let heard = *lock(&self.0.times);
+            let heard = *lock(&self.0.changes);
             if let Some(seen) = look() {
                 return Some(seen);
             }
             let left = until.checked_duration_since(Instant::now())?;
-            let times = lock(&self.0.times);
-            drop(self.0.bell.wait_timeout_while(times, left, |times| *times == heard));
+            let changes = lock(&self.0.changes);
+            drop(self.0.changed.wait_timeout_while(changes, left, |changes| *changes == heard));
         }
     }
 }

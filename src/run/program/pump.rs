@@ -53,7 +53,7 @@ impl Pump {
                 Ok(0) => {
                     silence = PollTimeout::NONE;
                     lock(&self.shared.state).output = Shown::Quiet;
-                    self.clock.ring();
+                    self.clock.notify();
                 }
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => {
@@ -71,7 +71,7 @@ impl Pump {
                 alive = false;
                 silence = SILENCE.try_into().unwrap_or(PollTimeout::NONE);
                 lock(&self.shared.state).exited = Some((status, self.clock.now()));
-                self.clock.ring();
+                self.clock.notify();
             }
             let mut seen = false;
             let (shared, clock, limit) = (&self.shared, &self.clock, self.limit);
@@ -93,7 +93,7 @@ impl Pump {
                 seen = true;
             }
             if seen {
-                self.clock.ring();
+                self.clock.notify();
             }
         }
     }
@@ -107,7 +107,7 @@ impl Pump {
         state.exited = end.ok().map(|status| (status, self.clock.now()));
         state.output = Shown::All;
         drop(state);
-        self.clock.ring();
+        self.clock.notify();
     }
 
     /// The end of the process, if it has come. The process is left to be reaped, so that its number,
