@@ -137,7 +137,10 @@ fn a_synopsis_has_positional_arguments_first_and_every_value() {
     needs(&["man", "groff"]);
     let (kept, _) = man_pages();
     for (page, synopsis) in [
-        ("server", "echolog server [PORT] [--bind ADDR] [--allow ADDR]... [--max-message BYTES]"),
+        (
+            "server",
+            "echolog server [PORT] [-p, --port PORT] [--bind ADDR] [--allow ADDR]... [--max-message BYTES]",
+        ),
         ("replay", "echolog replay [PATH]... [--drive DRIVES]... [--wire WIRES]..."),
         ("record", "echolog record DIR [--force]"),
         ("", "echolog COMMAND [ARGUMENT]..."),
@@ -171,7 +174,7 @@ fn bash_completes_commands_and_options() {
     needs(&["bash"]);
     let (_kept, file) = completions("bash");
     for (words, completed) in [
-        ("echolog se", "server"),
+        ("echolog se", "serve server"),
         ("echolog cl", "client"),
         ("echolog client --sa", "--save-log"),
         ("echolog server --ma", "--max-log --max-message"),
@@ -199,5 +202,5 @@ fn fish_completes_commands() {
     let script = format!("source {file}; complete -C 'echolog se' | string split -f 1 \\t");
     let mut fish = Command::new("fish");
     fish.args(["--no-config", "-c", &script]).env("HOME", kept.path()).stdin(Stdio::null());
-    run(&mut fish).shows("server\n");
+    run(&mut fish).shows("serve\nserver\n");
 }

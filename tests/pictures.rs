@@ -66,11 +66,11 @@ fn the_picture_of_a_session_is_up_to_date() {
     let column = left.iter().map(|line| width(line)).max().expect("there are lines");
     left.resize(left.len().max(right.len()), String::new());
     right.resize(left.len(), String::new());
-    let screen: String = left
-        .iter()
-        .zip(&right)
-        .map(|(left, right)| format!("{left}{} {DIM}│{PLAIN} {right}\n", " ".repeat(column - width(left))))
-        .collect();
+    let row = |(left, right): (&String, &String)| {
+        format!("{left}{} {DIM}│{PLAIN} {right}", " ".repeat(column - width(left)))
+    };
+    let rows: Vec<String> = left.iter().zip(&right).map(row).collect();
+    let screen = format!("{}\n", rows.join("\n"));
     is_up_to_date("session.svg", &screen);
 }
 
