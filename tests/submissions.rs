@@ -67,10 +67,17 @@ fn judged(dir: &str) -> Result<Completion, Failed> {
         .output()
         .expect("the executable runs");
     let errors = String::from_utf8_lossy(&output.stderr);
+    // A machine without namespaces says so, and judges all the same.
+    let errors: Vec<&str> =
+        errors.lines().filter(|line| !line.starts_with("note: the programs run on this computer")).collect();
+    let errors = errors.join("\n");
     if !errors.is_empty() {
         return Err(format!("{}: {errors}", output.status).into());
     }
     let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+    if report["isolation"] == "none" && dir.ends_with("fixed-port-both") {
+        return Ok(Completion::ignored_with("needs namespaces, which this machine does not allow"));
+    }
     let submission = &report["submissions"][0];
     let text = read(dir, "verdicts");
     let some_fails = text.starts_with("# some row fails");
