@@ -265,7 +265,11 @@ impl Greeting {
                 let end = own.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
                 facts::pieces(&own[end..], "").len()
             });
-        let prompt = prompt.min(first.len());
+        // After an answer that was sent, the greeting ends as a reply does: only its last line is the prompt.
+        let last = own.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let last_line = facts::pieces(&own[last..], "").len();
+        let most = if connect.client.is_answered && last_line > 0 { last_line } else { first.len() };
+        let prompt = prompt.min(most);
         // What is printed in either case does not say that the client is connected.
         let anyway = facts::pieces(&baseline.alone.0.screen, "");
         let before = first.iter().zip(&anyway).take_while(|(one, other)| one == other).count();

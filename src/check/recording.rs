@@ -119,7 +119,7 @@ fn first(setup: &Setup, alone: (Seen, Waited), single_words: bool) -> Result<Bas
             let screen = session.server().screen();
             session.server().has_ended()
                 || (facts::numbers(&screen).contains(&u64::from(port))
-                    && facts::addresses(&screen).iter().any(|address| !address.is_unspecified()))
+                    && facts::addresses(&screen).iter().any(|address| setup.addresses().contains(address)))
         })?;
         if shown == Waited::Met && session.server().has_ended() {
             session.last_words()?;
