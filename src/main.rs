@@ -11,7 +11,6 @@ mod pair;
 mod proxy;
 mod replay;
 mod report;
-#[allow(dead_code, reason = "being filled in")]
 mod results;
 mod run;
 #[cfg(test)]

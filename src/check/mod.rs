@@ -38,6 +38,7 @@ pub use self::guess::init;
 pub use self::isolation::Isolation;
 pub use self::requirement::{Id, Requirement, TABLE};
 pub use self::submission::{Submission, name_of};
+use crate::error::{self, Exit, Fault};
 use crate::results;
 use crate::run::clock;
 use crate::run::limits::Limits;
@@ -105,15 +106,24 @@ impl Check {
         let begun = Instant::now();
         worker.report(Event::Begun(submission.name.clone()));
         let filed = || worker.report(Event::Row);
-        let setup = setup::Setup::open(submission, &self.limits, self.build_time, self.isolated);
-        let rounds: Result<Vec<rounds::Round>> = setup.and_then(|setup| {
-            let wanted = |id| self.wants(id);
-            (0..self.repeat).map(|_| rounds::play(&setup, &wanted, &filed)).collect()
-        });
+        let wanted = |id| self.wants(id);
+        let play = |setup: setup::Setup| {
+            (0..self.repeat).map(|_| rounds::play(&setup, &wanted, &filed)).collect::<Result<Vec<_>>>()
+        };
+        let rounds =
+            match setup::Setup::open(submission, &self.limits, self.build_time, self.isolated).map(play) {
+                // A command that cannot be run is the submission's own fault, any other that of this machine.
+                Ok(Err(error)) if error::exit(&error) != Exit::Usage && !clock::stopped() => {
+                    let fault = Fault::usage(format!("this machine cannot judge {}", submission.name));
+                    return Err(fault.because(error).into());
+                }
+                Ok(rounds) => rounds,
+                Err(error) => Err(error),
+            };
         let mut found = results::Submission {
             name: submission.name.clone(),
             error: None,
-            notes: Vec::new(),
+            notes: submission.notes.clone(),
             framing: String::new(),
             findings: Vec::new(),
             measured: 0.0,

@@ -49,7 +49,9 @@ pub fn play(setup: &Setup, wanted: &(dyn Fn(Id) -> bool + Sync), filed: &dyn Fn(
         let lacking = entry.after.iter().copied().find(|&id| !passes(id));
         let (ruling, seconds) = match (baseline.lacks(entry.needs), lacking, entry.judge) {
             (Some(id), ..) | (None, Some(id), _) => (evidence::not_run(first_cause(id, &rulings)), 0.0),
-            (None, None, Judge::Baseline(judge)) => (judge(&baseline), took),
+            (None, None, Judge::Baseline(judge)) => {
+                (with_baseline(judge(&baseline), entry.id, &baseline), took)
+            }
             (None, None, Judge::Session(_) | Judge::WithLog(_)) => {
                 let (played, seconds) = played.remove(&entry.id).context("a session was not played")?;
                 let ruling = match played {
@@ -71,6 +73,14 @@ pub fn play(setup: &Setup, wanted: &(dyn Fn(Id) -> bool + Sync), filed: &dyn Fn(
         rulings: rulings.map(|(id, (ruling, seconds))| (id, ruling, seconds)).collect(),
         framing: baseline.framing.to_string(),
     })
+}
+
+/// `ruling` with the first session, unless it is a pass, or about the client where no server is (R11).
+fn with_baseline(mut ruling: Ruling, id: Id, baseline: &Baseline) -> Ruling {
+    if ruling.outcome.is_failure() && id != Id::R11 {
+        ruling.session.clone_from(&baseline.events);
+    }
+    ruling
 }
 
 /// What stands behind a requirement that was itself not judged.

@@ -18,6 +18,7 @@ use socket2::Domain;
 use super::setup::Setup;
 pub use super::tested::Keyboard;
 use super::tested::Tested;
+use crate::error::{self, Exit, Fault};
 use crate::proxy::{Config, Mode, Proxy};
 use crate::results::Role;
 use crate::run::clock::{self, Clock};
@@ -225,10 +226,13 @@ impl<'a> Session<'a> {
         let streams = Streams { input, ..Streams::TERMINAL };
         let program = Program::start(&spec, values, streams, self.setup.limits(), &self.clock);
         let program = program.with_context(|| role.word()).map_err(|error| {
+            if error::exit(&error) != Exit::Usage {
+                return error;
+            }
             // The copy that it was looked for in is gone when this is read.
             let why: Vec<String> = error.chain().map(ToString::to_string).collect();
             let hint = if self.setup.built().is_some() { format!(" (see {PROFILE})") } else { String::new() };
-            anyhow!("{}{hint}", why.join(": ").replace(&place, "./"))
+            Fault::usage(format!("{}{hint}", why.join(": ").replace(&place, "./"))).into()
         })?;
         program.set_terminal(false, keyboard != Keyboard::LongLines)?;
         let line = |answer: &Template| {

@@ -13,7 +13,6 @@ use super::facts;
 use super::submission::Submission;
 use crate::run::clock::{self, Clock};
 use crate::run::command::{Ready, Spec, Template, Values};
-
 use crate::run::computer::{self, Computers, Files};
 use crate::run::copy::{Bounds, copy_tree};
 use crate::run::limits::Limits;

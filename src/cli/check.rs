@@ -188,19 +188,11 @@ impl CheckArgs {
         for error in errors {
             report.submission(error)?;
         }
-        let notes = |name: &str| {
-            let submission = check.submissions.iter().find(|submission| submission.name == name);
-            submission.map(|submission| submission.notes.clone()).unwrap_or_default()
-        };
         let run = check.run(&mut |event| {
             match event {
                 Event::Begun(name) => report.begun(&name),
                 Event::Row => report.step(),
-                Event::Submission(found) => {
-                    let mut found = *found;
-                    found.notes.splice(0..0, notes(&found.name));
-                    report.submission(found)?;
-                }
+                Event::Submission(found) => report.submission(*found)?,
             }
             Ok(())
         });

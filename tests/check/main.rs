@@ -168,6 +168,33 @@ fn the_command_that_a_finding_names_repeats_it() {
 }
 
 #[apply(test)]
+fn a_machine_without_enough_files_is_an_error_of_the_run_and_not_a_verdict() {
+    common::needs(&["sh"]);
+    let script = format!("ulimit -n 40; exec {ECHOLOG} check --isolation=none");
+    let checked = Checked::run(Command::new("sh").args(["-c", &script]));
+    checked.ends_with(2);
+    assert!(checked.err.starts_with("error: this machine cannot judge echolog: "), "{checked}");
+    assert!(checked.err.contains("Too many open files"), "{checked}");
+}
+
+#[apply(test)]
+fn a_row_of_the_first_session_that_fails_shows_that_session() {
+    common::needs(&["python3"]);
+    let checked = Checked::with(&[&corpus("output-only-at-the-end"), "--only", "S3,S4", "--format", "json"]);
+    let session = |row: usize| checked.json()["submissions"][0]["findings"][row]["session"].clone();
+    assert!(session(0).is_null(), "a row that passes has none");
+    let kinds: Vec<String> = session(1)
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| event["kind"].as_str().expect("a kind").to_owned())
+        .collect();
+    for kind in ["server-screen", "client-screen", "client-typed", "to-server", "to-client", "server-end"] {
+        assert!(kinds.iter().any(|other| other == kind), "no {kind}: {kinds:?}");
+    }
+}
+
+#[apply(test)]
 fn a_row_asked_for_alone_brings_what_it_depends_on_and_does_not_tell_it() {
     common::needs(&["python3"]);
     let checked = Checked::with(&[&corpus("one-read-is-one-message"), "--only", "R6"]);

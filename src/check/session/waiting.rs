@@ -166,6 +166,10 @@ impl Session<'_> {
         let (flood, roles) = (self.flood, self.roles());
         let (mut last, mut quiet) = (self.look(), Quiet::default());
         let waited = clock.watch(until, || {
+            // A program whose output could not be read is this machine's fault.
+            if let Some(error) = self.programs().find_map(|tested| tested.program.check_sound().err()) {
+                return Some(Err(error));
+            }
             let pumped = match self.proxy.pump() {
                 Ok(pumped) => pumped,
                 Err(error) => return Some(Err(error)),
