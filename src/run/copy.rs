@@ -90,7 +90,6 @@ pub fn copy_tree(from: &Path, to: &Path, owner: Option<(u32, u32)>, bounds: Boun
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
 
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn five_thousand_files_are_copied_in_under_a_second() {
+    fn five_thousand_files_are_all_copied() {
         let from = Scratch::new().expect("a directory");
         for directory in 0..50 {
             let directory = from.path().join(format!("module-{directory}"));
@@ -155,14 +154,10 @@ mod tests {
                 fs::write(directory.join(format!("{file}.js")), "exports.x = 1\n").expect("written");
             }
         }
-        // The best of three: others may be busy on this machine.
-        let time = || {
-            let start = Instant::now();
-            let (_to, result) = copied(from.path(), Bounds::default());
-            result.expect("copied");
-            start.elapsed()
-        };
-        let best = (0..3).map(|_| time()).min().expect("a time");
-        assert!(best < Duration::from_secs(1), "{best:?}");
+        let (to, result) = copied(from.path(), Bounds::default());
+        result.expect("copied");
+        let count = |directory: &Path| fs::read_dir(directory).expect("read").flatten().count();
+        let modules = fs::read_dir(to.path()).expect("read").flatten();
+        assert_eq!(modules.map(|module| count(&module.path())).sum::<usize>(), 5_000);
     }
 }
