@@ -254,6 +254,8 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::time::Duration;
 
+    use socket2::{Domain, Socket, Type};
+
     use super::*;
     use crate::run::clock::Clock;
 
@@ -274,7 +276,11 @@ mod tests {
     #[test]
     fn the_table_tells_what_a_process_listens_to_and_what_winds_down() {
         let sockets = Sockets::open().expect("netlink");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        // Without SO_REUSEADDR, which std sets: so that no port of a connection that winds down is taken.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("bind");
+        socket.listen(1).expect("listen");
+        let listener = TcpListener::from(socket);
         let port = listener.local_addr().expect("address").port();
         let own = BTreeSet::from([std::process::id().cast_signed()]);
         assert!(sockets.listened_to_by(&own).expect("table").contains(&port));
