@@ -13,6 +13,7 @@ use super::connect::Patience;
 use super::connection::{self, Connection, Woken};
 use super::digest::Digest;
 use super::input::{Input, Typed};
+use super::interrupt::Told;
 use super::progress::Progress;
 use super::readback::read_back;
 use super::save::Save;
@@ -143,6 +144,8 @@ impl Client {
     ) -> Result<(Digest, Option<Fault>), Fault> {
         let mut out = Sender::new(connection);
         let progress = Progress::new(input);
+        // Without it an interrupt ends the program all the same.
+        let _told = input.is_plain_keyboard().then(|| Told::new().ok());
         let lost = |error, out: &Sender<_>| gone(Some(error), out.messages());
         let unsent = loop {
             if self.pace.is_zero() {

@@ -128,6 +128,11 @@ impl Input {
         self.keyboard
     }
 
+    /// Whether a terminal shows what is typed and gives it line by line.
+    pub fn is_plain_keyboard(&self) -> bool {
+        matches!(self.source, Source::Lines { shown_by_terminal: true, .. })
+    }
+
     /// Whether [`next`](Self::next) will answer at once.
     pub fn is_ready(&mut self) -> bool {
         match &mut self.source {

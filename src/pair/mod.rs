@@ -12,6 +12,7 @@ mod editor;
 mod event;
 mod input;
 mod interfaces;
+mod interrupt;
 mod keys;
 mod listen;
 mod log;

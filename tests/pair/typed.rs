@@ -106,7 +106,8 @@ fn ctrl_c_ends_the_client_at_any_prompt_as_the_signal_does_and_the_server_tells_
     client.types("one").shows("enter a message to send to server: ");
     server.shows("\"one\"");
     client.types_without_enter("half a mess").presses_ctrl('c');
-    assert_interrupted(client);
+    let shown = assert_interrupted(client);
+    assert!(shown.contains("\nerror: interrupted; the log is lost\nhint: "), "{shown}");
     let screen = screens::server_ready("127.0.0.1", server.port)
         + &screens::server_connected("127.0.0.1")
         + &screens::server_received("one");
@@ -139,9 +140,10 @@ fn ctrl_c_ends_the_server_at_any_time_and_the_client_tells_of_it() {
 }
 
 #[track_caller]
-fn assert_interrupted(program: Terminal) {
+fn assert_interrupted(program: Terminal) -> String {
     let (shown, status) = program.ends();
     assert!(matches!(status, WaitStatus::Signaled(_, Signal::SIGINT, _)), "{status:?}\n{shown}");
+    shown
 }
 
 #[apply(test)]
