@@ -18,7 +18,7 @@ mod thread;
 mod wire;
 
 pub use flow::Mode;
-pub use plan::Idle;
+pub use plan::{Look, Seen};
 pub use pump::{Config, Proxy, Tape};
 pub use thread::ProxyThread;
 pub use wire::{Direction, End, Wire};

@@ -1,24 +1,34 @@
 //! How a [`Wire`] steers one direction of a connection: when it may pass on how many bytes.
 //!
 //! A wire that holds bytes back does so until their sender has nothing more to send for now: until it
-//! has ended this direction, or is idle (see [`Idle`]) at two checks that are [`LOOK`] apart. A sender
-//! that waits for a reply is idle, so holding its bytes back cannot lead to a deadlock. A sender that
-//! is never idle, such as one that polls in a loop, is held back for [`HOLD`] after its last byte.
+//! has ended this direction, or is quiet (see [`Quiet`]). A sender that waits for a reply is quiet, so
+//! holding its bytes back cannot lead to a deadlock. A sender that is never quiet, such as one that polls in
+//! a loop, is held back for [`HOLD`] after its last byte.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::flow::{BACKLOG, Flow, Mode};
 use super::wire::{Direction, End, Wire};
+use crate::run::processes::Activity;
+use crate::run::quiet::{Quiet, State};
 
-/// Between two checks whether a sender is idle.
+/// Between two looks at a sender.
 pub(super) const LOOK: Duration = Duration::from_millis(2);
-/// How long bytes are held back after the last one of a sender that is never idle.
+/// How long bytes are held back after the last one of a sender that is never quiet.
 const HOLD: Duration = Duration::from_millis(250);
 
-/// Reports whether a sender is idle: `None` while it is not; else a number that changes whenever one of
-/// its threads runs (see [`crate::run::processes::Activity::turns`]).
-pub type Idle = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
+/// Looks at what a sender is doing.
+pub type Look = Arc<dyn Fn() -> Seen + Send + Sync>;
+
+/// What a look at a sender came to.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen {
+    /// More is on its way to it, or is going to be typed.
+    Fed,
+    /// Nothing is; this is what it does, or `None` where it has ended.
+    Left(Option<Activity>),
+}
 
 /// How one direction of a connection is cut into pieces.
 pub(super) enum Plan {
@@ -48,8 +58,8 @@ pub(super) enum Next {
     Cut(End),
     /// Nothing until something comes.
     Wait,
-    /// Nothing until the sender is idle.
-    AwaitIdle,
+    /// Nothing until the sender is quiet.
+    AwaitQuiet,
     /// Nothing until the receiver has read.
     AwaitDelivery,
 }
@@ -57,15 +67,15 @@ pub(super) enum Next {
 impl Plan {
     /// The plan of `wire` for one direction of the `first` or a later connection, and the mode of its
     /// flow to begin with.
-    pub(super) fn new(wire: Wire, direction: Direction, first: bool, idle: &Idle) -> (Plan, Mode) {
+    pub(super) fn new(wire: Wire, direction: Direction, first: bool, look: &Look) -> (Plan, Mode) {
         let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         match wire {
             Wire::Drip => (Plan::Pass, Mode::Pieces(1)),
-            Wire::Lump => (Plan::Lump(Sender::new(idle)), Mode::Held),
+            Wire::Lump => (Plan::Lump(Sender::new(look)), Mode::Held),
             Wire::Shuffle(seed) => {
                 let mut random = Random(seed ^ (direction as u64) << 63);
                 let piece = random.piece();
-                (Plan::Shuffle { sender: Sender::new(idle), random, piece }, Mode::Held)
+                (Plan::Shuffle { sender: Sender::new(look), random, piece }, Mode::Held)
             }
             Wire::Split { toward, at } if first && toward == direction => {
                 (Plan::Split { at: position(at) }, Mode::UpTo(position(at)))
@@ -104,7 +114,7 @@ impl Plan {
             Plan::Lump(_) | Plan::Shuffle { .. } if flow.waiting() == 0 => return Ok(Next::Wait),
             Plan::Lump(sender) => {
                 if !sender.is_exhausted(flow) {
-                    return Ok(Next::AwaitIdle);
+                    return Ok(Next::AwaitQuiet);
                 }
                 Mode::UpTo(flow.tape.len())
             }
@@ -114,7 +124,7 @@ impl Plan {
                 }
                 flow.mode = Mode::Held;
                 if flow.waiting() < *piece && !sender.is_exhausted(flow) {
-                    return Ok(Next::AwaitIdle);
+                    return Ok(Next::AwaitQuiet);
                 }
                 let count = flow.waiting().min(*piece);
                 *piece -= count;
@@ -131,25 +141,24 @@ impl Plan {
 
 /// Whether the sender of a direction has nothing more to send for now.
 pub(super) struct Sender {
-    idle: Idle,
+    look: Look,
+    quiet: Quiet,
     /// The length of the tape when it last grew, and when that was.
     length: usize,
     since: Instant,
-    /// When it was last checked, and what came of it.
-    checked: Option<Instant>,
-    turns: Option<u64>,
+    looked: Option<Instant>,
     /// The bytes before this position of the tape were its last ones for a while.
     exhausted: usize,
 }
 
 impl Sender {
-    fn new(idle: &Idle) -> Self {
+    fn new(look: &Look) -> Self {
         Sender {
-            idle: Arc::clone(idle),
+            look: Arc::clone(look),
+            quiet: Quiet::brief(),
             length: 0,
             since: Instant::now(),
-            checked: None,
-            turns: None,
+            looked: None,
             exhausted: 0,
         }
     }
@@ -158,25 +167,30 @@ impl Sender {
         let length = flow.tape.len();
         if length != self.length {
             (self.length, self.since) = (length, Instant::now());
-            (self.checked, self.turns) = (None, None);
+            (self.quiet, self.looked) = (Quiet::brief(), None);
         }
-        if flow.end.is_some() || flow.waiting() >= BACKLOG || self.is_idle() {
+        if flow.end.is_some() || flow.waiting() >= BACKLOG || self.is_quiet() {
             self.exhausted = length;
         }
         self.exhausted == length
     }
 
-    fn is_idle(&mut self) -> bool {
-        if self.since.elapsed() >= HOLD {
+    fn is_quiet(&mut self) -> bool {
+        let passed = self.since.elapsed();
+        if passed >= HOLD {
             return true;
         }
-        if self.checked.is_some_and(|checked| checked.elapsed() < LOOK) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
             return false;
         }
-        let turns = (self.idle)();
-        let idle = turns.is_some() && turns == self.turns;
-        (self.checked, self.turns) = (Some(Instant::now()), turns);
-        idle
+        self.looked = Some(Instant::now());
+        match (self.look)() {
+            Seen::Fed => {
+                self.quiet = Quiet::brief();
+                false
+            }
+            Seen::Left(activity) => self.quiet.look(passed, false, &[activity]) != State::Active,
+        }
     }
 }
 

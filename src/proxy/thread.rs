@@ -17,7 +17,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 
 use super::flow::Mode;
-use super::plan::{Idle, LOOK, Next, Plan};
+use super::plan::{LOOK, Look, Next, Plan};
 use super::pump::{Config, Proxy, Steered, Tape};
 use super::wire::{Direction, Wire};
 use crate::run::clock::Clock;
@@ -55,18 +55,18 @@ struct Shared {
 }
 
 impl ProxyThread {
-    /// Starts a proxy in front of the server that listens at `server`. `idle` reports whether the client
-    /// is idle, and the server.
+    /// Starts a proxy in front of the server that listens at `server`. `looks` look at what the
+    /// client does, and the server.
     pub fn start(
         wire: Wire,
         config: &Config,
         server: SocketAddr,
-        idle: [Idle; 2],
+        looks: [Look; 2],
         clock: &Clock,
     ) -> Result<ProxyThread> {
         let mut proxy = Proxy::open(config, clock)?;
         proxy.aim(vec![server]);
-        let steering = Steering::new(wire, idle, &mut proxy);
+        let steering = Steering::new(wire, looks, &mut proxy);
         let address = proxy.address()?;
         let shared = Arc::new(Shared {
             clock: clock.clone(),
@@ -149,7 +149,7 @@ fn pass(mut proxy: Proxy, mut steering: Steering, shared: &Shared) -> Result<Tap
         looks += 1;
         let pause = match next {
             Wait::No | Wait::Event => None,
-            Wait::Idle => Some(LOOK),
+            Wait::Quiet => Some(LOOK),
             Wait::Delivery if looks <= YIELDS => {
                 thread::yield_now();
                 continue;
@@ -173,8 +173,8 @@ fn pass(mut proxy: Proxy, mut steering: Steering, shared: &Shared) -> Result<Tap
 enum Wait {
     /// Until something comes.
     Event,
-    /// Until a sender is idle.
-    Idle,
+    /// Until a sender is quiet.
+    Quiet,
     /// Until a receiver has read.
     Delivery,
     /// Not at all.
@@ -184,13 +184,13 @@ enum Wait {
 /// The plans of all connections.
 struct Steering {
     wire: Wire,
-    idle: [Idle; 2],
+    looks: [Look; 2],
     plans: Vec<[Plan; 2]>,
 }
 
 impl Steering {
-    fn new(wire: Wire, idle: [Idle; 2], proxy: &mut Proxy) -> Self {
-        let mut steering = Steering { wire, idle, plans: Vec::new() };
+    fn new(wire: Wire, looks: [Look; 2], proxy: &mut Proxy) -> Self {
+        let mut steering = Steering { wire, looks, plans: Vec::new() };
         let [(to_server, server_mode), (to_client, client_mode)] = steering.plan(true);
         (proxy.to_server.mode, proxy.to_client.mode) = (server_mode, client_mode);
         steering.plans.push([to_server, to_client]);
@@ -200,7 +200,7 @@ impl Steering {
 
     fn plan(&self, first: bool) -> [(Plan, Mode); 2] {
         Direction::BOTH
-            .map(|direction| Plan::new(self.wire, direction, first, &self.idle[direction as usize]))
+            .map(|direction| Plan::new(self.wire, direction, first, &self.looks[direction as usize]))
     }
 
     /// Steers every connection, and says what to wait for.
@@ -229,7 +229,7 @@ impl Steering {
                         Wait::No
                     }
                     Next::Wait => Wait::Event,
-                    Next::AwaitIdle => Wait::Idle,
+                    Next::AwaitQuiet => Wait::Quiet,
                     Next::AwaitDelivery => Wait::Delivery,
                 });
             }
@@ -250,7 +250,7 @@ mod tests {
     use socket2::SockRef;
 
     use super::*;
-    use crate::proxy::plan::Random;
+    use crate::proxy::plan::{Random, Seen};
     use crate::proxy::wire::End;
     use crate::run::sockets::Sockets;
 
@@ -259,25 +259,27 @@ mod tests {
         proxy: ProxyThread,
         client: TcpStream,
         server: TcpStream,
-        /// Whether the client is idle, and the server.
-        idle: [Arc<AtomicBool>; 2],
+        /// Whether nothing more is on its way to the client, and to the server; both have ended.
+        left: [Arc<AtomicBool>; 2],
     }
 
     fn peers(wire: Wire) -> Peers {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let idle = [true, true].map(|idle| Arc::new(AtomicBool::new(idle)));
-        let ask =
-            idle.clone().map(|idle| -> Idle { Arc::new(move || idle.load(Ordering::SeqCst).then_some(0)) });
+        let left = [true, true].map(|left| Arc::new(AtomicBool::new(left)));
+        let look = |left: Arc<AtomicBool>| -> Look {
+            Arc::new(move || if left.load(Ordering::SeqCst) { Seen::Left(None) } else { Seen::Fed })
+        };
+        let looks = left.clone().map(look);
         let server = listener.local_addr().expect("address");
         let config = Config::local();
-        let proxy = ProxyThread::start(wire, &config, server, ask, &Clock::start()).expect("starts");
+        let proxy = ProxyThread::start(wire, &config, server, looks, &Clock::start()).expect("starts");
         let client = TcpStream::connect(proxy.address()).expect("connect");
         let (server, address) = listener.accept().expect("accept");
         assert!(config.sources.contains(&address.ip()));
         for socket in [&client, &server] {
             socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
         }
-        Peers { proxy, client, server, idle }
+        Peers { proxy, client, server, left }
     }
 
     /// Waits until the proxy has received `count` bytes from the client.
@@ -400,9 +402,9 @@ mod tests {
     }
 
     #[test]
-    fn a_lump_is_held_back_until_its_sender_is_idle_and_then_comes_in_one_piece() {
-        let Peers { proxy, mut client, mut server, idle } = peers(Wire::Lump);
-        idle[0].store(false, Ordering::SeqCst);
+    fn a_lump_is_held_back_until_its_sender_is_quiet_and_then_comes_in_one_piece() {
+        let Peers { proxy, mut client, mut server, left } = peers(Wire::Lump);
+        left[0].store(false, Ordering::SeqCst);
         for sent in 1..=10 {
             client.write_all(b"0123456789").expect("write");
             await_received(&proxy, 10 * sent);
@@ -410,14 +412,14 @@ mod tests {
         server.set_nonblocking(true).expect("set");
         assert_eq!(server.read(&mut [0]).expect_err("nothing yet").kind(), io::ErrorKind::WouldBlock);
         server.set_nonblocking(false).expect("set");
-        idle[0].store(true, Ordering::SeqCst);
+        left[0].store(true, Ordering::SeqCst);
         assert_eq!(server.read(&mut [0; 1000]).expect("read"), 100);
     }
 
     #[test]
-    fn a_lump_of_a_sender_that_is_never_idle_is_sent_after_a_time() {
-        let Peers { proxy: _proxy, mut client, mut server, idle } = peers(Wire::Lump);
-        idle[0].store(false, Ordering::SeqCst);
+    fn a_lump_of_a_sender_that_is_never_quiet_is_sent_after_a_time() {
+        let Peers { proxy: _proxy, mut client, mut server, left } = peers(Wire::Lump);
+        left[0].store(false, Ordering::SeqCst);
         client.write_all(b"anyone there?").expect("write");
         assert_eq!(server.read(&mut [0; 1000]).expect("read"), 13);
     }
@@ -536,8 +538,8 @@ mod tests {
     #[test]
     fn a_proxy_thread_ends_at_once_whatever_it_is_doing() {
         for wire in [Wire::Through, Wire::Drip, Wire::Lump] {
-            let Peers { proxy, mut client, idle, server } = peers(wire);
-            idle[0].store(false, Ordering::SeqCst);
+            let Peers { proxy, mut client, left, server } = peers(wire);
+            left[0].store(false, Ordering::SeqCst);
             client.write_all(&[0; 10_000]).expect("write");
             let begin = Instant::now();
             drop(proxy);

@@ -12,7 +12,6 @@ pub mod drive;
 mod feed;
 pub mod fixture;
 mod golden;
-mod idle;
 mod judge;
 mod keep;
 mod pair;
@@ -23,6 +22,7 @@ pub mod record;
 mod session;
 mod values;
 pub mod verdict;
+mod watched;
 mod wires;
 pub mod words;
 

@@ -1,12 +1,12 @@
-//! Waiting until the server is ready: until it has printed the line that says so, or listens and is idle.
+//! Waiting until the server is ready: until it has printed the line that says so, or listens and is quiet.
 
 use std::time::Duration;
 
 use super::feed::type_answers;
-use super::idle::idle;
 use crate::run::clock::Clock;
 use crate::run::command::{Ready, Spec, Values};
 use crate::run::program::Program;
+use crate::run::quiet::{Quiet, State};
 use crate::run::sockets::Sockets;
 
 /// Whether the server became ready.
@@ -20,10 +20,7 @@ pub enum Readiness {
     NeverListened,
 }
 
-/// How long a server that listens must be idle before its banner counts as complete. Part of that time
-/// the kernel's own threads need to deliver what the server has written.
-const IDLE: Duration = Duration::from_millis(5);
-/// How long the banner of a server is waited for that is never idle.
+/// How long the banner of a server is waited for that is never quiet.
 const BANNER: Duration = Duration::from_secs(1);
 
 /// Types the server's answers and waits until it is ready.
@@ -69,19 +66,14 @@ pub(super) fn await_ready(
     ready.seen().unwrap_or(Ok(Readiness::NeverListened))
 }
 
-/// Waits until a server that listens has printed its banner: until it has been idle for [`IDLE`], as in
-/// accept(2). A server that is never idle is waited for no longer than [`BANNER`].
+/// Waits until a server that listens has printed its banner: until it is quiet, as in accept(2). A server
+/// that is never quiet is waited for no longer than [`BANNER`].
 fn await_banner(server: &Program, clock: &Clock) {
     let watcher = server.watcher();
-    let mut since_then = None;
+    let (mut quiet, mut shown) = (Quiet::brief(), 0);
     let _ = clock.watch(clock.now() + BANNER, || {
-        let (now, turns) = (clock.now(), idle(&watcher, false));
-        match (turns, since_then) {
-            (Some(turns), Some((since, before))) if turns == before => (now >= since + IDLE).then_some(()),
-            _ => {
-                since_then = turns.map(|turns| (now, turns));
-                None
-            }
-        }
+        let screen = server.view(|seen| seen.screen().len());
+        let moved = std::mem::replace(&mut shown, screen) != screen || !watcher.took_all();
+        (quiet.look(clock.now(), moved, &[watcher.activity()]) != State::Active).then_some(())
     });
 }

@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::SigSet;
 
 use crate::error::Fault;
-use crate::proxy::{Config, Direction, Idle, ProxyThread, Tape, Wire};
+use crate::proxy::{Config, Direction, Look, ProxyThread, Seen, Tape, Wire};
 use crate::replay::drive::Drive;
 use crate::replay::fixture::{CLIENT_GOLDEN, MESSAGES, SERVER_GOLDEN, write_whole};
 use crate::replay::pair::Pair;
@@ -75,7 +75,7 @@ pub fn record(echolog: &Path) -> Result<Recording> {
     let Some(Some(address)) = listening.seen() else {
         return Err(ended_badly("the server did not come up", &server.finish()));
     };
-    let never_idle = || -> Idle { Arc::new(|| None) };
+    let fed = || -> Look { Arc::new(|| Seen::Fed) };
     // As without a proxy, both programs see the other one at 127.0.0.1.
     let local = Config {
         listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
@@ -83,7 +83,7 @@ pub fn record(echolog: &Path) -> Result<Recording> {
         keeps_client: false,
         computers: Computers::shared(),
     };
-    let proxy = ProxyThread::start(Wire::Through, &local, address, [never_idle(), never_idle()], &clock)?;
+    let proxy = ProxyThread::start(Wire::Through, &local, address, [fed(), fed()], &clock)?;
     let address = proxy.address();
     let mut client = Command::new(echolog);
     client.args(["client", &address.ip().to_string(), &address.port().to_string()]);

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::drive::Drive;
 use super::feed::{Feed, Stall};
-use super::idle::Watched;
 use super::pair::Pair;
 use super::ready::{Readiness, await_ready};
+use super::watched::Watched;
 use crate::proxy::{Config, ProxyThread, Tape, Wire};
 use crate::run::clock::{Clock, Waited, stopped};
 use crate::run::command::Values;
@@ -122,7 +122,7 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
                 keeps_client: false,
                 computers: Computers::shared(),
             };
-            Some(ProxyThread::start(wire, &config, address, Watched::reports(&watched), &clock)?)
+            Some(ProxyThread::start(wire, &config, address, Watched::looks(&watched), &clock)?)
         }
     };
     let (reached, client_address) = match &proxy {

@@ -4,6 +4,10 @@
 //! looks, nothing moved, and none of them is about to wake: so a busy machine makes a wait longer, and does
 //! not change how it ends. Time counts only for what cannot be looked at: what the kernel's own threads
 //! bring, and a program that sleeps or computes.
+//!
+//! Check takes a [`Quiet`] that looks long, before it judges that something will not come. Replay takes a
+//! [`brief`](Quiet::brief) one where a mistake costs only a piece of a test: to hold back what is being sent.
+//! [`AtTerminal`] needs neither: a program that reads its terminal waits for it.
 
 use std::time::Duration;
 
@@ -12,6 +16,11 @@ use super::processes::Activity;
 /// For how long, and at how many looks, nothing must have moved. A program that is blocked needs none of
 /// it; this is for what the kernel's threads may be bringing.
 const STILL: (Duration, u32) = (Duration::from_millis(40), 12);
+/// The same for a brief look: what was written is on its way to its reader within that time, as a rule.
+const BRIEFLY_STILL: (Duration, u32) = (Duration::from_millis(2), 1);
+/// How long a program that waits for its terminal may have other threads at work before it counts as
+/// waiting all the same: some have one that never rests.
+const RESTLESS: Duration = Duration::from_millis(150);
 /// A program that wakes by itself again and again must have done so this often with no effect, and for this
 /// long; or less often where it sleeps for longer.
 const WAKES: (u32, Duration) = (3, Duration::from_millis(500));
@@ -40,8 +49,10 @@ pub enum State {
 }
 
 /// Looks at the same programs again and again, until they are quiet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Quiet {
+    /// What `still` must reach.
+    needed: (Duration, u32),
     last: Option<Duration>,
     /// Time and looks since something moved or a program ran that is not known to wake by itself.
     still: (Duration, u32),
@@ -87,7 +98,18 @@ impl Program {
     }
 }
 
+impl Default for Quiet {
+    fn default() -> Self {
+        Quiet { needed: STILL, last: None, still: (Duration::ZERO, 0), programs: Vec::new() }
+    }
+}
+
 impl Quiet {
+    /// Looks for a moment only.
+    pub fn brief() -> Self {
+        Quiet { needed: BRIEFLY_STILL, ..Quiet::default() }
+    }
+
     /// Whether the program with this number was seen to wake by itself again and again without effect.
     pub fn wakes_for_nothing(&self, program: usize) -> bool {
         self.programs.get(program).is_some_and(Program::wakes_for_nothing)
@@ -140,10 +162,29 @@ impl Quiet {
                     && (!program.napped || program.wakes_for_nothing() || program.asleep >= SLEEP);
         }
         match spinning {
-            _ if !waits || self.still.0 < STILL.0 || self.still.1 < STILL.1 => State::Active,
+            _ if !waits || self.still.0 < self.needed.0 || self.still.1 < self.needed.1 => State::Active,
             Some(program) => State::Spinning(program),
             None => State::Quiet,
         }
+    }
+}
+
+/// Looks at one program again and again, until it waits for its terminal.
+#[derive(Debug, Default)]
+pub struct AtTerminal {
+    since: Option<Duration>,
+}
+
+impl AtTerminal {
+    /// Whether it does so at `now`, a time by any clock that does not go back. `took_all` tells whether all
+    /// that was typed is with it.
+    pub fn look(&mut self, now: Duration, took_all: bool, activity: &Activity) -> bool {
+        if !activity.at_terminal || !took_all {
+            self.since = None;
+            return false;
+        }
+        let since = *self.since.get_or_insert(now);
+        !activity.running || now.saturating_sub(since) > RESTLESS
     }
 }
 
@@ -229,6 +270,26 @@ mod tests {
         assert!(state == State::Spinning(0) && (200..300).contains(&at), "{at}");
         let (at, state) = quiet_after(|at| runs(at, at)).expect("it is quiet");
         assert!(state == State::Spinning(0) && at >= 2_000, "{at}");
+    }
+
+    #[test]
+    fn a_brief_look_needs_two_and_a_program_that_sleeps_is_no_more_quiet_for_it() {
+        let mut quiet = Quiet::brief();
+        let mut at = |at, activity| quiet.look(Duration::from_millis(at), false, &[Some(activity)]);
+        assert_eq!([0, 1, 2].map(|time| at(time, BLOCKED)), [State::Active, State::Active, State::Quiet]);
+        assert_eq!(at(3, Activity { turns: 8, ..BLOCKED }), State::Active);
+        assert_eq!(at(10, Activity { turns: 8, naps: true, ..BLOCKED }), State::Active);
+    }
+
+    #[test]
+    fn a_program_waits_for_its_terminal_once_it_took_all_and_its_other_threads_do_not_keep_it_from_that() {
+        let reads = Activity { at_terminal: true, ..BLOCKED };
+        let mut terminal = AtTerminal::default();
+        let mut at = |at, took_all, activity| terminal.look(Duration::from_millis(at), took_all, &activity);
+        assert!(!at(0, true, BLOCKED) && !at(1, false, reads) && at(2, true, reads));
+        let restless = Activity { running: true, ..reads };
+        assert!(!at(100, true, restless) && at(153, true, restless));
+        assert!(!at(200, false, restless) && !at(300, true, restless));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use nix::sys::termios::{LocalFlags, tcgetattr};
@@ -13,13 +13,10 @@ use super::state::{Exceeded, Shared, Shown};
 use crate::run::clock::{Clock, Waited, lock};
 use crate::run::outcome::Ending;
 use crate::run::processes;
+use crate::run::quiet::AtTerminal;
 use crate::run::sockets::Sockets;
 use crate::run::streams::Input;
 use crate::run::transcript::Transcript;
-
-/// How long a program that waits for its terminal may have other threads at work before it counts as
-/// waiting all the same: some have one that never rests.
-const RESTLESS: Duration = Duration::from_millis(150);
 
 /// Looks at what a program is doing, for as long as anyone wants to know.
 #[derive(Clone, Debug)]
@@ -121,15 +118,10 @@ impl Program {
     /// Waits until it waits for its terminal, with nothing left of what was typed. `false` when it ended.
     pub fn wait_at_terminal(&self, until: Duration) -> Waited<bool> {
         let watcher = self.watcher();
-        let mut since = None;
+        let mut terminal = AtTerminal::default();
         self.clock.watch(until, || {
             let Some(activity) = watcher.activity() else { return Some(false) };
-            if !activity.at_terminal || !watcher.took_all() {
-                since = None;
-                return None;
-            }
-            let since = *since.get_or_insert_with(Instant::now);
-            (!activity.running || since.elapsed() > RESTLESS).then_some(true)
+            terminal.look(self.clock.now(), watcher.took_all(), &activity).then_some(true)
         })
     }
 
