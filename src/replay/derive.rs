@@ -8,7 +8,8 @@ use std::time::Instant;
 use similar::{Algorithm, DiffOp};
 
 use super::diff::DIFF_TIME;
-use super::golden::{Golden, split_lines};
+use super::diff::split_lines;
+use super::golden::Golden;
 use super::values::{PLACEHOLDERS, Placeholder, Values};
 use crate::escape;
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use similar::{Algorithm, DiffOp, DiffTag};
 
 use super::alike::{look_alike, reveal};
-use super::golden::split_lines;
 use crate::escape;
 
 /// Unchanged lines shown around a change.
@@ -118,6 +117,11 @@ fn hunk(group: &[DiffOp]) -> String {
         span(start..end)
     };
     format!("@@ -{} +{} @@", range(DiffOp::old_range), range(DiffOp::new_range))
+}
+
+/// The lines of `text`, each with its line end.
+pub(super) fn split_lines(text: &[u8]) -> Vec<&[u8]> {
+    text.split_inclusive(|&byte| byte == b'\n').collect()
 }
 
 #[cfg(test)]

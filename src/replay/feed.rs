@@ -5,7 +5,6 @@ use std::time::Duration;
 use memchr::memmem;
 
 use super::drive::{Drive, lines};
-use super::session::Session;
 use crate::escape;
 use crate::run::clock::{Clock, Waited};
 use crate::run::command::{Spec, Values};
@@ -25,7 +24,12 @@ pub enum Stall {
 
 /// Feeds the client.
 pub(super) struct Feed<'a> {
-    pub(super) session: &'a Session<'a>,
+    /// How the client is started.
+    pub(super) spec: &'a Spec,
+    pub(super) drive: Drive,
+    pub(super) messages: &'a [u8],
+    /// Whether a message that was typed can be expected at the server before the next one is.
+    pub(super) passes_on: bool,
     pub(super) values: &'a Values,
     pub(super) client: &'a Program,
     pub(super) server: &'a Program,
@@ -36,15 +40,15 @@ pub(super) struct Feed<'a> {
 impl Feed<'_> {
     /// Feeds everything, and reports where that stopped.
     pub(super) fn run(&self) -> Option<Stall> {
-        let spec = &self.session.pair.client;
-        match self.session.drive {
+        let spec = self.spec;
+        match self.drive {
             Drive::Script | Drive::Pipe => {
                 for answer in &spec.answers {
                     self.client.type_bytes(&answer.fill(self.values).remove(0).into_encoded_bytes());
                     self.client.type_bytes(b"\n");
                 }
-                if self.session.drive == Drive::Pipe {
-                    self.client.type_bytes(self.session.messages);
+                if self.drive == Drive::Pipe {
+                    self.client.type_bytes(self.messages);
                 }
                 self.client.end_input();
                 None
@@ -61,7 +65,7 @@ impl Feed<'_> {
     /// Types the messages, and then the end of input if `quit` was not among them.
     fn type_messages(&self) -> Option<Stall> {
         let mut count = 0;
-        for line in lines(self.session.messages) {
+        for line in lines(self.messages) {
             match self.client.wait_at_terminal(self.until) {
                 Waited::Seen(true) => {}
                 // How it ended is in its outcome.
@@ -73,7 +77,7 @@ impl Feed<'_> {
             if line == b"quit" {
                 return None;
             }
-            if !self.session.wire.holds_back() && !self.await_shown(line, shown) {
+            if self.passes_on && !self.await_shown(line, shown) {
                 return Some(Stall::NotShown(count));
             }
             count += 1;

@@ -8,7 +8,7 @@ use std::ops::Range;
 use anyhow::Result;
 use similar::TextDiff;
 
-use super::diff::Difference;
+use super::diff::{Difference, split_lines};
 use super::values::{PLACEHOLDERS, Placeholder, Values};
 use crate::error::Fault;
 use crate::escape;
@@ -219,11 +219,6 @@ fn bracketed(line: &[u8]) -> Vec<Range<usize>> {
         .filter(|word| word.len() > 1 && line.get(word.end) == Some(&b']'))
         .map(|word| word.start..word.end + 1)
         .collect()
-}
-
-/// The lines of `text`, each with its line end.
-pub(super) fn split_lines(text: &[u8]) -> Vec<&[u8]> {
-    text.split_inclusive(|&byte| byte == b'\n').collect()
 }
 
 fn contains(text: &[u8], word: &[u8]) -> bool {

@@ -136,7 +136,17 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
 
     let client = Program::start(&pair.client, &values, client_streams(session), limits, &clock)?;
     let _ = watched.client.set(client.watcher());
-    let feed = Feed { session, values: &values, client: &client, server: &server, clock: &clock, until };
+    let feed = Feed {
+        spec: &pair.client,
+        drive: session.drive,
+        messages: session.messages,
+        passes_on: !session.wire.holds_back(),
+        values: &values,
+        client: &client,
+        server: &server,
+        clock: &clock,
+        until,
+    };
     watched.more_to_type.store(session.drive == Drive::Terminal, Ordering::SeqCst);
     outcome.stall = feed.run();
     watched.more_to_type.store(false, Ordering::SeqCst);

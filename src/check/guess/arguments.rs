@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::interface::{Kind, Role};
+use super::kind::{Kind, Role};
+use super::ports::ports;
 use super::sources::{Source, pattern};
 
 /// One argument: the option before it, if any, and what it is.
@@ -169,7 +170,7 @@ fn indexed(source: &Source, role: Role, mode: Option<&str>) -> Result<Vec<Argume
     }
     // Where an address is one word of host and port, one argument is both.
     let in_one_word = matches!(source.language.name, "Go" | "Rust") && !source.code.contains("JoinHostPort");
-    if in_one_word && kinds == [Kind::Host] && super::interface::ports(source).is_empty() {
+    if in_one_word && kinds == [Kind::Host] && ports(source).is_empty() {
         return Ok(vec![(None, Kind::Both)]);
     }
     Ok(kinds.into_iter().map(|kind| (None, kind)).collect())

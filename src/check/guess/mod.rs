@@ -8,7 +8,9 @@ mod arguments;
 mod build;
 mod draft;
 mod interface;
+mod kind;
 mod languages;
+mod ports;
 mod questions;
 mod sources;
 
@@ -20,7 +22,8 @@ use anyhow::{Context as _, Result};
 
 use self::build::{Recipe, parts, recipe};
 pub use self::draft::Guess;
-use self::interface::{Interface, Role};
+use self::interface::Interface;
+use self::kind::Role;
 use self::sources::{Source, Sources, pattern};
 use crate::error::Fault;
 use crate::run::command::PROFILE;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::interface::Kind;
+use super::kind::Kind;
 use super::sources::{Source, pattern};
 
 /// How far before it reads a program says what it asks for, in lines.
