@@ -60,7 +60,7 @@ fn a_program_sees_its_own_computer_only() {
     let Some(computers) = computers(&Files::default()) else { return };
     let run = play(
         &computers.server,
-        "cd; pwd; hostname; id -u; id -un; echo $HOME $USER; set -- /proc/[0-9]*; echo $#; ls -A /tmp /home; \
+        "cd; pwd; hostname; id -u; id -un; echo $HOME $USER; set -- /proc/[0-9]*; echo $#; ls -1A /tmp /home; \
          test -t 0 && echo tty; stty size; kill -9 -1 2>/dev/null; exit 3",
     );
     // What the environment names as a tool's place may be in /tmp, and is shown wherever it is.
