@@ -18,6 +18,18 @@ use crate::run::command::PROFILE;
 use crate::run::program::Limits;
 
 const HELP: &str = "\
+Examples:
+  echolog check                           echolog itself
+  echolog check --init submissions/ada    write a draft of its echolog.toml
+  echolog check submissions/ada
+  echolog check submissions/*/ --jobs 4 --format json --output results.json
+  echolog check submissions/ada --only R6 --repeat 10
+  echolog check submissions/*/ --course course.toml --format html,csv,json \\
+                --output results/ --feedback feedback/
+  echolog check --explain R8              what is done, expected, and why
+  echolog check --server 'python3 server.py {port}' \\
+                --client 'python3 client.py {host} {port}'
+
 A submission is a directory with a file echolog.toml:
   build = \"cc -o server server.c && cc -o client client.c\"   # optional
   server = \"./server {port}\"
@@ -25,6 +37,7 @@ A submission is a directory with a file echolog.toml:
   server-answers = [\"{port}\"]             # what to type first, for programs
   client-answers = [\"{host}\", \"{port}\"]   # that ask at the keyboard
   port = 12345                            # if the server insists on one
+  quit = \"exit\"                           # if another word ends the session
 What it does not say is guessed from the sources; the report then says so. It is
 copied, built in the copy, and every program runs in a fresh copy of that.
 
@@ -40,20 +53,8 @@ copied, built in the copy, and every program runs in a fresh copy of that.
 Verdicts: pass, fail, hung (does not end), flooded (shows without end), crashed
 (a signal, or an error that nobody caught), not run (needs another requirement).
 
-Examples:
-  echolog check                           echolog itself
-  echolog check --init submissions/ada    write a draft of its echolog.toml
-  echolog check submissions/ada
-  echolog check submissions/*/ --jobs 4 --format json --output results.json
-  echolog check submissions/ada --only R6 --repeat 10
-  echolog check submissions/*/ --course course.toml --format html,csv,json \\
-                --output results/ --feedback feedback/
-  echolog check --explain R8              what is done, expected, and why
-  echolog check --server 'python3 server.py {port}' \\
-                --client 'python3 client.py {host} {port}'
-
-What is run here can read and write your files, use the network, and outlive its
-limits on purpose; put a container around what you do not trust.";
+Where this machine cannot isolate programs, and with --isolation=none, what is
+run can read and write your files, use the network, and outlive its limits.";
 
 /// The defaults that the command which repeats a finding leaves out.
 const BUILD_TIME: Duration = Duration::from_secs(120);

@@ -22,6 +22,15 @@ use crate::run::clock;
 use crate::run::program::Limits;
 
 const HELP: &str = "\
+Examples:
+  echolog replay                                all of fixtures/
+  echolog replay fixtures/one-message --wire all
+  echolog replay fixtures/one-message --show    what the two programs showed
+  echolog replay --drive terminal --wire direct,every-split
+  echolog replay --format junit --output report.xml
+  echolog replay mine --server 'python3 server.py {port}' \\
+                      --client 'python3 client.py {host} {port}'
+
 A fixture is a directory with three plain files:
   messages.txt     what is typed, one message a line
   server.golden    the server's whole stdout
@@ -50,15 +59,6 @@ Wires (what lies between the programs; the first four unless told otherwise):
                    words)
 A failure names its session exactly (split:to-client:7, cut:to-server:12:rst);
 those names can be given to --wire too.
-
-Examples:
-  echolog replay                                all of fixtures/
-  echolog replay fixtures/one-message --wire all
-  echolog replay fixtures/one-message --show    what the two programs showed
-  echolog replay --drive terminal --wire direct,every-split
-  echolog replay --format junit --output report.xml
-  echolog replay mine --server 'python3 server.py {port}' \\
-                      --client 'python3 client.py {host} {port}'
 
 To add a fixture, write its messages.txt, let --bless write the goldens, and
 read them as you would read code:
