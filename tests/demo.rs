@@ -4,6 +4,7 @@
 mod common;
 
 use macro_rules_attribute::apply;
+use predicates::prelude::*;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -134,7 +135,7 @@ fn shows_two_columns(ended: &common::Ended) {
 fn a_program_that_does_not_work_is_told_and_not_waited_for() {
     let own = tempfile::tempdir().expect("a directory");
     let ended = Running::start(demo(own.path()).env("ECHOLOG", "/bin/false")).ends();
-    assert!(ended.err.contains("error: the demo is stuck: the server ended\n"), "{ended}");
+    ended.assert().stderr(predicate::str::contains("error: the demo is stuck: the server ended\n"));
     assert_eq!(ended.status.code(), Some(1), "{ended}");
     leaves_nothing(own.path());
 }

@@ -5,6 +5,7 @@
 mod common;
 
 use macro_rules_attribute::apply;
+use predicates::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -165,7 +166,7 @@ fn man_pages_have_the_date_of_this_version() {
 #[apply(test)]
 fn completions_for_an_unknown_shell_are_a_usage_error() {
     let ended = run(&mut echolog(&["completions", "csh"]));
-    assert!(ended.err.contains("bash"), "{ended}");
+    ended.assert().stderr(predicate::str::contains("bash"));
     assert_eq!((ended.out.as_str(), ended.status.code()), ("", Some(2)), "{ended}");
 }
 

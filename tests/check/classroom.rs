@@ -1,5 +1,6 @@
 //! What `echolog generate` writes for the places where classes live, tried as those places run it.
 
+use predicates::prelude::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -74,8 +75,8 @@ fn files_that_a_teacher_may_have_changed_are_not_overwritten() {
         assert_eq!(mode & 0o111, 0o111, "{file}");
     }
     let again = generate("gradescope", &dir.file("a"));
-    assert_eq!(again.code, Some(1), "{again}");
-    assert!(again.err.contains("setup.sh is there already"), "{again}");
+    assert_eq!(again.code(), Some(1), "{again}");
+    again.assert().stderr(predicate::str::contains("setup.sh is there already"));
 }
 
 #[apply(test)]

@@ -1,6 +1,7 @@
 //! Mistakes in how `echolog check` is called, and in what it is pointed at.
 
 use macro_rules_attribute::apply;
+use predicates::prelude::*;
 use std::fs;
 use std::process::Command;
 
@@ -15,7 +16,7 @@ fn a_directory_that_cannot_be_judged_is_one_line_and_the_rest_is_judged() {
     let absent = format!("{}/nowhere", empty.path());
     let alone = Checked::with(&[empty.path()]);
     alone.says("nothing could be run: there is no echolog.toml, and no server and no client was found");
-    assert_eq!((alone.code, alone.err.as_str()), (Some(2), ""), "{alone}");
+    assert_eq!((alone.code(), alone.err.as_str()), (Some(2), ""), "{alone}");
     let all = [empty.path(), wrong.path(), &absent, &corpus("sound-newline"), "--only", "S1"];
     Checked::with(&all)
         .ends_with(1)
@@ -98,7 +99,7 @@ fn requirements_are_listed_and_explained() {
     assert!(list.out.lines().all(|line| line.chars().count() <= 80), "{list}");
     let one = Checked::with(&["--explain", "R8,s1"]);
     one.ends_with(0).says("S1 server listens").says("R8 client gone (RST)");
-    assert!(!one.out.contains("R7"), "{one}");
+    one.assert().stdout(predicate::str::contains("R7").not());
 }
 
 #[apply(test)]
@@ -113,7 +114,7 @@ fn a_build_that_fails_and_a_command_that_is_not_there_are_told_of_the_one_submis
     let broken =
         Dir::with(&[("echolog.toml", &format!("build = \"echo no such thing; exit 3\"\n{PROFILE}"))]);
     let checked = Checked::with(&[broken.path()]);
-    assert_eq!((checked.code, checked.err.as_str()), (Some(2), ""), "{checked}");
+    assert_eq!((checked.code(), checked.err.as_str()), (Some(2), ""), "{checked}");
     checked.says("nothing could be run: the build failed with status 3: no such thing");
 
     let absent =
@@ -132,11 +133,7 @@ fn a_first_draft_is_written_once_and_works() {
     let dir = Dir::with(&[("server.py", &sound("server.py")), ("client.py", &sound("client.py"))]);
     let path = dir.path();
     let written = Checked::with(&["--init", path]);
-    assert_eq!(written.code, Some(0), "{written}");
-    assert_eq!(
-        (written.out.as_str(), written.err),
-        ("", format!("wrote {path}/echolog.toml; look whether the guesses are right\n"))
-    );
+    written.is(0, "", &format!("wrote {path}/echolog.toml; look whether the guesses are right\n"));
     Checked::with(&[path, "--only", "S1,C1"]).ends_with(0);
     let before = fs::read(dir.file("echolog.toml")).expect("it was written");
     Checked::with(&["--init", path]).complains(&format!(
@@ -152,7 +149,7 @@ fn drafts_are_written_into_many_directories_and_those_that_are_there_stay() {
     let program = "import socket\nsocket.create_server(('', int(__import__('sys').argv[1])))\n";
     let [one, two] = [Dir::with(&[("a.py", program)]), Dir::with(&[("echolog.toml", "# mine\n")])];
     let written = Checked::with(&["--init", one.path(), two.path()]);
-    assert_eq!(written.code, Some(0), "{written}");
+    assert_eq!(written.code(), Some(0), "{written}");
     assert_eq!(
         written.err,
         format!(

@@ -10,11 +10,14 @@ mod reports;
 mod stored;
 
 use macro_rules_attribute::apply;
+use predicates::prelude::*;
 use std::fmt;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use common::ECHOLOG;
+use common::{ECHOLOG, Ended, Running};
 use serde_json::Value;
 
 fn main() {
@@ -27,11 +30,7 @@ fn corpus(name: &str) -> String {
 }
 
 /// One run of `echolog check`, over.
-struct Checked {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
+struct Checked(Ended);
 
 impl Checked {
     /// Runs `echolog check` with `args`.
@@ -40,34 +39,36 @@ impl Checked {
         Self::run(Command::new(ECHOLOG).arg("check").args(args))
     }
 
+    /// Runs `command` to its end. Checks of many pairs take a minute on a busy machine.
     #[track_caller]
     fn run(command: &mut Command) -> Self {
-        let output = command.stdin(Stdio::null()).output().expect("the executable runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("all output is UTF-8");
-        Checked { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        Checked(Running::start(command.stdin(Stdio::null())).ends_within(Duration::from_secs(300)))
+    }
+
+    fn code(&self) -> Option<i32> {
+        self.status.code()
     }
 
     #[track_caller]
     fn ends_with(&self, code: i32) -> &Self {
-        assert_eq!(self.code, Some(code), "{self}");
         // A check that could be run has nothing to complain of.
-        assert!(code == 2 || self.err.is_empty(), "{self}");
+        let may_complain = code == 2;
+        let complains = predicate::function(move |err: &str| may_complain || err.is_empty());
+        self.assert().code(code).stderr(complains);
         self
     }
 
     /// It says `text` on stdout, line ends and runs of blanks aside.
     #[track_caller]
     fn says(&self, text: &str) -> &Self {
-        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words(&self.out).contains(&words(text)), "{text:?} is missing: {self}");
+        self.assert().stdout(common::words(text));
         self
     }
 
     /// It complains of exactly this, and says nothing else.
     #[track_caller]
     fn complains(&self, text: &str) {
-        assert_eq!((self.out.as_str(), self.err.as_str()), ("", text), "{self}");
-        assert_eq!(self.code, Some(2), "{self}");
+        self.is(2, "", text);
     }
 
     #[track_caller]
@@ -76,9 +77,17 @@ impl Checked {
     }
 }
 
+impl Deref for Checked {
+    type Target = Ended;
+
+    fn deref(&self) -> &Ended {
+        &self.0
+    }
+}
+
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "code {:?}\n--- stdout\n{}--- stderr\n{}", self.code, self.out, self.err)
+        self.0.fmt(f)
     }
 }
 
@@ -154,7 +163,7 @@ fn a_program_that_is_not_the_same_every_time_is_named() {
     checked.ends_with(1).says("S3 fail").says("not the same every time: of 30 runs,");
     let steady = Checked::with(&[&corpus("server-shows-no-client-address"), "--only", "S3", "--repeat", "2"]);
     steady.ends_with(1).says("0 of 1 pass, 1 fail");
-    assert!(!steady.out.contains("not the same"), "{steady}");
+    steady.assert().stdout(predicate::str::contains("not the same").not());
 }
 
 #[apply(test)]
@@ -174,7 +183,7 @@ fn a_machine_without_enough_files_is_an_error_of_the_run_and_not_a_verdict() {
     let checked = Checked::run(Command::new("sh").args(["-c", &script]));
     checked.ends_with(2);
     assert!(checked.err.starts_with("error: this machine cannot judge echolog: "), "{checked}");
-    assert!(checked.err.contains("Too many open files"), "{checked}");
+    checked.assert().stderr(predicate::str::contains("Too many open files"));
 }
 
 #[apply(test)]
@@ -199,7 +208,7 @@ fn a_row_asked_for_alone_brings_what_it_depends_on_and_does_not_tell_it() {
     common::needs(&["python3"]);
     let checked = Checked::with(&[&corpus("one-read-is-one-message"), "--only", "R6"]);
     checked.ends_with(1).says("R6 not run").says("R2 is not met").says("0 of 1 pass, 1 not run");
-    assert!(!checked.out.contains("R2  "), "{checked}");
+    checked.assert().stdout(predicate::str::contains("R2  ").not());
 }
 
 #[apply(test)]

@@ -42,7 +42,7 @@ fn prove_reads_the_tap() {
     let dir = Dir::with(&[("report.tap", &tap.out)]);
     let file = dir.file("report.tap");
     let prove = Checked::run(Command::new("prove").args(["--exec", "cat"]).arg(&file));
-    assert_ne!(prove.code, Some(0), "{prove}");
+    assert_ne!(prove.code(), Some(0), "{prove}");
     prove.says("Failed 1/26 subtests").says("(less 4 skipped subtests: 21 okay)").says("Failed test: 5");
 }
 
@@ -55,7 +55,7 @@ fn the_schema_accepts_the_junit() {
     let file = dir.file("report.xml");
     let lint = |args: &[&str]| Checked::run(Command::new("xmllint").args(args).arg(&file));
     let valid = lint(&["--noout", "--schema", "tests/replay/junit.xsd"]);
-    assert_eq!(valid.code, Some(0), "{valid}");
+    assert_eq!(valid.code(), Some(0), "{valid}");
     let count = |path: &str| lint(&["--xpath", &format!("count({path})")]).out.trim().to_owned();
     let counts = ["//testcase", "//failure", "//error", "//skipped"].map(count);
     assert_eq!(counts, ["52", "1", "5", "4"]);

@@ -1,6 +1,7 @@
 //! `echolog report`: stored results rendered again, put together and compared, and read by those for whom the
 //! formats are meant.
 
+use predicates::prelude::*;
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -208,10 +209,11 @@ fn a_schema_accepts_the_junit_of_a_stopped_run_and_prove_fails_it() {
     report(&dir, &["a.json", "--format", "junit,tap", "--output", "."]).ends_with(0);
     let schema = format!("{}/tests/replay/junit.xsd", env!("CARGO_MANIFEST_DIR"));
     let valid = run(&dir, "xmllint", &["--noout", "--schema", &schema, "junit.xml"]);
-    assert_eq!(valid.code, Some(0), "{valid}");
+    assert_eq!(valid.code(), Some(0), "{valid}");
     let proved = run(&dir, "prove", &["--exec", "cat", "results.tap"]);
-    assert_ne!(proved.code, Some(0), "{proved}");
-    assert!(proved.err.contains("Bailout called") || proved.out.contains("Bailout called"), "{proved}");
+    assert_ne!(proved.code(), Some(0), "{proved}");
+    let bails_out = predicate::str::contains("Bailout called");
+    assert!(bails_out.eval(&proved.err) || bails_out.eval(&proved.out), "{proved}");
 }
 
 #[apply(test)]
@@ -256,7 +258,7 @@ fn in_browser(dir: &Dir, html: &str, script: &str) -> String {
 fn a_browser_sorts_and_filters_the_page_and_runs_nothing_of_a_submission() {
     common::needs(&["chromium"]);
     let dir = stored(&[("a.json", class())]);
-    let html = report(&dir, &["a.json", "--format", "html"]).out;
+    let html = report(&dir, &["a.json", "--format", "html"]).0.out;
     let script = "
         const names = () => [...document.querySelectorAll('.matrix tbody tr')]
             .filter(row => !row.hidden).map(row => row.cells[0].textContent.slice(0, 4)).join(' ');

@@ -19,12 +19,14 @@ pub mod tools;
 use std::fmt;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use assert_cmd::assert::Assert;
 pub use harness::needs;
+use predicates::prelude::*;
 
 /// Longest wait for anything that should happen at once. Generous: it is only used up on failure.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -241,12 +243,17 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// For assertions by predicates.
+    pub fn assert(&self) -> Assert {
+        let [stdout, stderr] = [&self.out, &self.err].map(|text| text.clone().into_bytes());
+        Assert::new(Output { status: self.status, stdout, stderr })
+            .append_context("program", self.name.clone())
+    }
+
     /// It ended with this exit code, and wrote exactly this.
     #[track_caller]
     pub fn is(&self, code: i32, out: &str, err: &str) {
-        assert_eq!(self.out, out, "what it shows\n{self}");
-        assert_eq!(self.err, err, "what it says on stderr\n{self}");
-        assert_eq!(self.status.code(), Some(code), "its exit code\n{self}");
+        self.assert().stdout(out.to_owned()).stderr(err.to_owned()).code(code);
     }
 
     /// It ended well, and wrote exactly this and nothing on stderr.
@@ -267,6 +274,13 @@ impl fmt::Display for Ended {
         let Ended { name, status, out, err } = self;
         write!(f, "{name}: {status}\n--- out\n{out}\n--- err\n{err}")
     }
+}
+
+/// Whether a text has these words in this order; long sentences are wrapped, and their words are what counts.
+pub fn words(text: &str) -> impl Predicate<str> + use<> {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let wanted = words(text);
+    predicate::function(move |text: &str| words(text).contains(&wanted)).fn_name("has the words")
 }
 
 /// Runs `command` to its end.

@@ -2,6 +2,7 @@
 //! what a process may use, input that comes in halves.
 
 use macro_rules_attribute::apply;
+use predicates::prelude::*;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -208,7 +209,7 @@ fn a_connection_that_is_reset_at_once_is_never_an_empty_log() {
     for _ in 0..50 {
         let client = run(&mut echolog(&["client", "127.0.0.1", &port]));
         assert_eq!(client.status.code(), Some(1), "{client}");
-        assert!(client.err.contains("hint: "), "{client}");
+        client.assert().stderr(predicate::str::contains("hint: "));
     }
     refusing.join().expect("it accepts");
 }

@@ -1,6 +1,7 @@
 //! The line editor of the client, at a terminal that can do more than show characters.
 
 use macro_rules_attribute::apply;
+use predicates::prelude::*;
 use std::io::Write;
 use std::process::Command;
 
@@ -148,7 +149,7 @@ fn what_is_typed_ahead_is_not_lost() {
     assert_eq!(terminal.ends().0, 0);
     let ended = server.running.ends();
     for message in ["one", "two", "three"] {
-        assert!(ended.out.contains(&format!("server received message: \"{message}\"\n")), "{ended}");
+        ended.assert().stdout(predicate::str::contains(format!("server received message: \"{message}\"\n")));
     }
 }
 

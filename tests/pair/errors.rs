@@ -101,7 +101,7 @@ fn a_port_in_use_is_an_error_with_ways_out() {
     );
     let range = format!("{port}-{port}");
     let whole = run(&mut echolog(&["server", &range, "--bind", "127.0.2.1"]));
-    assert!(whole.err.contains("in use"), "{whole}");
+    whole.assert().stderr(predicate::str::contains("in use"));
     assert_eq!((whole.status.code(), whole.out.as_str()), (Some(1), ""));
 }
 
@@ -300,7 +300,7 @@ fn a_client_lost_by_a_reset_inside_a_message_has_that_message_neither_shown_nor_
     // A reset throws away what was not read yet; the server says of what it had.
     reset(client);
     let ended = server.ends();
-    assert!(!ended.out.contains("two"), "{ended}");
+    ended.assert().stdout(predicate::str::contains("two").not());
     let inside = "error: the connection to the client was lost in the middle of a message, after 1 message; \
                   its 3 bytes were discarded: Connection reset by peer\n";
     assert_eq!((ended.err.as_str(), ended.status.code()), (inside, Some(1)), "{ended}");

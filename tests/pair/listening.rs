@@ -1,5 +1,6 @@
 //! Connections that are no session (port scans, health checks), and failures of the system to accept one.
 
+use predicates::prelude::*;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
@@ -65,7 +66,7 @@ fn a_second_client_is_refused_while_the_first_says_nothing_and_taken_when_that_h
     let error = second.read(&mut [0]).expect_err("it is refused");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     let third = run(&mut server.client(&[]));
-    assert!(third.err.contains("nobody listens there"), "{third}");
+    third.assert().stderr(predicate::str::contains("nobody listens there"));
     drop(first);
     server.running.complains(NOTE);
     holds_a_session(server.connect());

@@ -73,7 +73,7 @@ fn a_second_client_is_refused_at_once() {
     first.write_all(b"one\n").expect("the server reads");
     server.shows("\"one\"");
     let second = run(&mut server.client(&[]));
-    assert!(second.err.contains("nobody listens there"), "{second}");
+    second.assert().stderr(predicate::str::contains("nobody listens there"));
     assert_eq!((second.status.code(), second.out.as_str()), (Some(1), ""), "{second}");
 }
 
@@ -114,7 +114,7 @@ fn wait_gives_up_when_its_time_is_over() {
         let begun = Instant::now();
         let ended = run(&mut echolog(&["client", host, "1", "--wait", "0.5"]));
         assert!((Duration::from_millis(500)..Duration::from_secs(5)).contains(&begun.elapsed()), "{ended}");
-        assert!(ended.err.contains(words), "{ended}");
+        ended.assert().stderr(predicate::str::contains(words));
         assert_eq!(ended.status.code(), Some(1), "{ended}");
     }
 }

@@ -1,6 +1,7 @@
 //! Reports: for people, and for programs as those programs themselves read them.
 
 use macro_rules_attribute::apply;
+use predicates::prelude::*;
 use std::fs;
 use std::process::Command;
 
@@ -152,8 +153,8 @@ for suite in tree.parse(sys.argv[1]).getroot():
     let read = common::run(Command::new("python3").args(["-c", read, &report]));
     let failed = "quotes-and-backslashes | pipe::direct | failure | the client's screen is not its golden";
     assert_eq!((read.status.code(), read.err.as_str()), (Some(0), ""), "{read}");
-    assert!(read.out.contains(failed), "{read}");
-    assert!(read.out.contains("one-message | script::direct | passed | "), "{read}");
+    read.assert().stdout(predicate::str::contains(failed));
+    read.assert().stdout(predicate::str::contains("one-message | script::direct | passed | "));
     assert!(
         read.out.contains("control-characters | terminal::direct | skipped | line 1 has bytes"),
         "{read}"
