@@ -31,7 +31,7 @@ MESSAGES = ["first", "", "a second message", "Grüße", "last"]
 SCRIPT = "".join(message + "\n" for message in MESSAGES)
 SERVER, CLIENT = "server", "client"
 DRIVES = ["script", "pipe", "terminal"]
-ERRORS = ["EIO", "ENOMEM", "EINTR", "EPERM", "EMFILE", "EAGAIN", "ENOSPC"]
+ERRORS = ["EIO", "ENOMEM", "EINTR", "EPERM", "EMFILE", "EAGAIN", "ENOSPC", "EINVAL"]
 # They do not return, or cannot fail in reality, and the C library and Rust rely on that.
 # A failed brk(2) returns the old break and no error, which strace cannot do.
 EXEMPT = {"brk", "exit", "exit_group", "futex", "rt_sigreturn", "restart_syscall", "rseq", "set_robust_list", "execve"}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum as _};
 
 use super::replay::{jobs, some_seconds};
+use super::values::AnswerArgs;
 use crate::check::{self, Check, Config, Course, Event, Id, Isolation, Requirement, Submission, TABLE};
 use crate::error::{self, Exit, Fault};
 use crate::replay::Shard;
@@ -80,14 +81,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "CMD")]
     client: Option<String>,
 
-    /// A line to type first at a server that asks; {port} is filled in; may be given several times
-    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
-    server_answer: Vec<String>,
-
-    /// A line to type first at a client that asks; {host} and {port} are filled in; may be given
-    /// several times
-    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
-    client_answer: Vec<String>,
+    #[command(flatten)]
+    answers: AnswerArgs,
 
     /// Judge these requirements only, and what they depend on; several with commas between
     #[arg(long, value_name = "R1,R2", value_delimiter = ',')]
@@ -252,15 +247,20 @@ impl CheckArgs {
         let given = Config {
             server: self.server.clone(),
             client: self.client.clone(),
-            server_answers: some(&self.server_answer),
-            client_answers: some(&self.client_answer),
+            server_answers: some(&self.answers.server_answer),
+            client_answers: some(&self.answers.client_answer),
             ..Config::default()
         };
         let load = |dir: &PathBuf| (check::name_of(dir), Submission::load(dir, &given, &course.config));
         let all = match (&self.server, &self.client) {
             _ if !self.dirs.is_empty() => self.dirs.iter().map(load).collect(),
             (Some(server), Some(client)) => {
-                let bare = Submission::bare(server, client, &self.server_answer, &self.client_answer)?;
+                let bare = Submission::bare(
+                    server,
+                    client,
+                    &self.answers.server_answer,
+                    &self.answers.client_answer,
+                )?;
                 vec![(bare.name.clone(), Ok(bare))]
             }
             (None, None) if given == Config::default() => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::review;
-use super::values::seconds;
+use super::values::{AnswerArgs, seconds};
 use crate::error::{Exit, Fault, note};
 use crate::proxy::Wire;
 use crate::replay::drive::Drive;
@@ -110,14 +110,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "CMD")]
     client: Option<String>,
 
-    /// A line to type first at a server that asks; {port} is filled in; may be given several times
-    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
-    server_answer: Vec<String>,
-
-    /// A line to type first at a client that asks; {host} and {port} are filled in; may be given
-    /// several times
-    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
-    client_answer: Vec<String>,
+    #[command(flatten)]
+    answers: AnswerArgs,
 
     /// How many sessions run side by side; as many as there are processors by default
     #[arg(long, value_name = "N", value_parser = jobs)]
@@ -202,8 +196,7 @@ impl ReplayArgs {
             list: false,
             server: None,
             client: None,
-            server_answer: Vec::new(),
-            client_answer: Vec::new(),
+            answers: AnswerArgs::default(),
             jobs: None,
             timeout: Limits::default().time,
             shard: None,
@@ -290,8 +283,8 @@ impl ReplayArgs {
         let programs = Programs {
             server: self.server.clone(),
             client: self.client.clone(),
-            server_answers: self.server_answer.clone(),
-            client_answers: self.client_answer.clone(),
+            server_answers: self.answers.server_answer.clone(),
+            client_answers: self.answers.client_answer.clone(),
         };
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Replay {
@@ -322,8 +315,8 @@ impl ReplayArgs {
         if let Some(client) = &self.client {
             option("--client", client);
         }
-        self.server_answer.iter().for_each(|answer| option("--server-answer", answer));
-        self.client_answer.iter().for_each(|answer| option("--client-answer", answer));
+        self.answers.server_answer.iter().for_each(|answer| option("--server-answer", answer));
+        self.answers.client_answer.iter().for_each(|answer| option("--client-answer", answer));
         if self.timeout != Limits::default().time {
             option("--timeout", &self.timeout.as_secs_f64().to_string());
         }

@@ -1,6 +1,21 @@
-//! Values of options that several commands take.
+//! Options, and values of options, that several commands take.
 
 use std::time::Duration;
+
+use clap::Args;
+
+/// What is typed at programs that ask before anything else.
+#[derive(Debug, Default, Args)]
+pub struct AnswerArgs {
+    /// A line to type first at a server that asks; {port} is filled in; may be given several times
+    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
+    pub server_answer: Vec<String>,
+
+    /// A line to type first at a client that asks; {host} and {port} are filled in; may be given
+    /// several times
+    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
+    pub client_answer: Vec<String>,
+}
 
 /// A number of bytes, with or without one of the suffixes K, M and G.
 pub fn size(text: &str) -> Result<u64, String> {

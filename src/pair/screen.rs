@@ -33,13 +33,30 @@ const CHUNK: usize = 128 * 1024;
 
 /// Standard output, without a buffer. From here on a limit on the size of files (`ulimit -f`) is an error
 /// of whoever writes one, like a full disk.
-pub fn stdout() -> io::Result<Patient<File>> {
+fn stdout() -> io::Result<Patient<File>> {
     // SAFETY: no handler is installed that could run anywhere.
     #[expect(unsafe_code, reason = "what a signal does is changed")]
     unsafe {
         signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
     }
     Ok(Patient(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+}
+
+/// Holds a session on standard output: shows its number of messages or its error where the form has them,
+/// and tells whether all could be shown.
+pub fn on_stdout(
+    form: Form,
+    session: impl FnOnce(&mut Screen<Patient<File>>) -> anyhow::Result<u64>,
+) -> anyhow::Result<()> {
+    let mut screen = Screen::new(stdout()?, form);
+    let held = session(&mut screen);
+    match &held {
+        Ok(messages) => screen.done(*messages),
+        Err(error) => screen.failed(error),
+    }
+    let shown = screen.finish();
+    held?;
+    Ok(shown?)
 }
 
 /// How many messages there were, as the errors of both programs say it.

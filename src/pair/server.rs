@@ -36,15 +36,7 @@ pub struct Server {
 impl Server {
     /// Serves one client to the end of its session.
     pub fn run(self) -> anyhow::Result<()> {
-        let mut screen = Screen::new(screen::stdout()?, self.form);
-        let held = self.hold(&mut screen);
-        match &held {
-            Ok(messages) => screen.done(*messages),
-            Err(error) => screen.failed(error),
-        }
-        let shown = screen.finish();
-        held?;
-        Ok(shown?)
+        screen::on_stdout(self.form, |screen| self.hold(screen))
     }
 
     /// Holds one session; returns the number of its messages.
