@@ -38,6 +38,8 @@ EXEMPT = {"brk", "exit", "exit_group", "futex", "rt_sigreturn", "restart_syscall
 PROMPT = b"enter a message to send to server: "
 TIMEOUT = 20
 PATIENCE = 1
+# Each session has an address of its own: a client whose server is gone must not find the one of another session.
+ADDRESSES = (f"127.{second}.{third}.1" for second in range(1, 250) for third in range(1, 250))
 BAD = ["FALSE", "SILENT", "HANG", "PANIC"]
 
 
@@ -70,14 +72,14 @@ class Program:
         self.process.wait()
 
 
-def play(echolog, drive, victim, fault, folder):
-    """Plays one session in which `victim` has the strace options `fault`; returns how it ended, and why."""
+def play(echolog, address, drive, victim, fault, folder):
+    """Plays one session at `address` in which `victim` has the strace options `fault`; returns how it ended, and why."""
     out_path, saved = os.path.join(folder, "server.out"), os.path.join(folder, "log")
     script = os.path.join(folder, "script")
     with open(script, "w", encoding="utf-8") as file:
         file.write(SCRIPT + "quit\n")
     with open(out_path, "wb") as out:
-        server = Program([echolog, "server", "10000-20000", "--bind", "127.0.0.1"], folder, SERVER,
+        server = Program([echolog, "server", "10000-20000", "--bind", address], folder, SERVER,
                          fault if victim == SERVER else None, stdin=subprocess.DEVNULL, stdout=out)
     client = None
     try:
@@ -86,7 +88,7 @@ def play(echolog, drive, victim, fault, folder):
             if not server.ends(time.monotonic() + TIMEOUT):
                 return "HANG", "the server shows no port"
             return judge_failure([server])
-        command = [echolog, "client", "127.0.0.1", port, "--save-log", saved]
+        command = [echolog, "client", address, port, "--save-log", saved]
         strace = fault if victim == CLIENT else None
         if drive == "terminal":
             client, screen = at_terminal(command, folder, strace)
@@ -241,20 +243,21 @@ def main():
     for victim in (SERVER, CLIENT):
         for drive in DRIVES:
             with tempfile.TemporaryDirectory() as folder:
-                ended, why = play(echolog, drive, victim, ["-e", "trace=all"], folder)
+                ended, why = play(echolog, next(ADDRESSES), drive, victim, ["-e", "trace=all"], folder)
                 if ended != "sound":
                     sys.exit(f"error: a session without a fault is {ended}: {why}")
                 for name, numbers in calls(os.path.join(folder, victim + ".trace")).items():
                     faults += [(victim, drive, name, at, error) for at in numbers for error in ERRORS]
     random.Random(options.seed).shuffle(faults)
     print(f"{len(faults)} possible injections, {min(len(faults), options.limit)} of them are made", file=sys.stderr)
-    faults = faults[: options.limit]
+    faults = zip(faults[: options.limit], ADDRESSES)
 
-    def inject(fault):
+    def inject(task):
+        fault, address = task
         victim, drive, name, at, error = fault
         strace = ["-e", f"trace={name}", "-e", f"inject={name}:error={error}:when={at}"]
         with tempfile.TemporaryDirectory() as folder:
-            ended, why = play(echolog, drive, victim, strace, folder)
+            ended, why = play(echolog, address, drive, victim, strace, folder)
             # Where the message itself cannot be written, the exit status is all that is left to tell.
             trace = read(os.path.join(folder, victim + ".trace")) or ""
             if ended == "SILENT" and re.search(r'write\(2, "error: .*INJECTED', trace):
