@@ -96,8 +96,7 @@ pub fn s4(baseline: &Baseline) -> Ruling {
     if baseline.flooded == Some(Role::Server) {
         return baseline.server.flooded();
     }
-    let sent: Vec<&Exchange> =
-        baseline.exchanges.iter().filter(|exchange| !exchange.wire.is_empty()).collect();
+    let sent = baseline.delivered();
     let messages = baseline.sent();
     if let Err(missing) = Words::of(&baseline.server.screen).find_all(&words_of(&messages)) {
         let exchange = sent[missing];
@@ -332,7 +331,7 @@ pub fn c3(baseline: &Baseline) -> Ruling {
             ))
         });
     }
-    if let Some(changed) = baseline.exchanges.iter().find(|exchange| is_changed(baseline, exchange)) {
+    if let Some(changed) = baseline.exchanges.iter().find(|exchange| baseline.is_changed(exchange)) {
         return fail(format!("\"{}\" was typed, and {} was sent", changed.typed, quoted(&changed.wire)));
     }
     if let Some(ruling) = baseline.client.trouble().filter(|_| baseline.quit.is_none()) {
@@ -352,12 +351,6 @@ pub fn c3(baseline: &Baseline) -> Ruling {
     } else {
         fail(format!("a message was sent, and the client does not say so; after it: {shown}"))
     }
-}
-
-/// Whether some messages are sent as they were typed, and this one is not.
-fn is_changed(baseline: &Baseline, exchange: &Exchange) -> bool {
-    let as_typed = |exchange: &Exchange| contains(&exchange.wire, exchange.typed.as_bytes());
-    !as_typed(exchange) && baseline.exchanges.iter().any(as_typed)
 }
 
 /// C4

@@ -205,10 +205,27 @@ impl Baseline {
         self.flooded != Some(Role::Client) && self.exchanges.iter().any(|exchange| !exchange.wire.is_empty())
     }
 
+    /// The exchanges of the first session in which the client sent what was typed.
+    pub fn delivered(&self) -> Vec<&Exchange> {
+        self.exchanges
+            .iter()
+            .filter(|exchange| !exchange.wire.is_empty() && !self.is_changed(exchange))
+            .collect()
+    }
+
+    /// Whether the client sent something else for this line than what was typed.
+    pub fn is_changed(&self, exchange: &Exchange) -> bool {
+        self.is_readable() && !exchange.wire.is_empty() && !exchange.is_as_typed() && !exchange.is_split()
+    }
+
+    /// Whether the client sent every line as it was typed.
+    pub fn sends_every_line(&self) -> bool {
+        self.delivered().len() == self.exchanges.len()
+    }
+
     /// The messages that were sent in the first session.
     pub fn sent(&self) -> Vec<String> {
-        let sent = self.exchanges.iter().filter(|exchange| !exchange.wire.is_empty());
-        sent.map(|exchange| exchange.typed.clone()).collect()
+        self.delivered().into_iter().map(|exchange| exchange.typed.clone()).collect()
     }
 
     /// Whether the server printed all messages that were sent, be it late.
@@ -218,16 +235,14 @@ impl Baseline {
 
     /// Whether it printed each before the next one was typed.
     pub fn prints_at_once(&self) -> bool {
-        self.exchanges.iter().all(|exchange| exchange.shown || exchange.wire.is_empty())
+        self.delivered().into_iter().all(|exchange| exchange.shown)
     }
 
-    /// Whether messages can be read on the wire.
+    /// Whether messages can be read on the wire: one that was sent as it was typed shows it, whatever the client
+    /// makes of others.
     pub fn is_readable(&self) -> bool {
-        self.exchanges.iter().all(|exchange| {
-            exchange.wire.is_empty()
-                || contains(&exchange.wire, exchange.typed.as_bytes())
-                || exchange.is_split()
-        })
+        let mut sent = self.exchanges.iter().filter(|exchange| !exchange.wire.is_empty()).peekable();
+        sent.peek().is_none() || sent.any(|exchange| exchange.is_as_typed() || exchange.is_split())
     }
 
     /// Whether the client said something to the server when the quit was typed, and not just another message.
@@ -346,10 +361,15 @@ pub enum Blame {
 }
 
 impl Exchange {
+    /// Whether the line can be read in what the client sent for it.
+    pub fn is_as_typed(&self) -> bool {
+        contains(&self.wire, self.typed.as_bytes())
+    }
+
     /// Whether the client sent the words of the line as messages of their own.
     pub fn is_split(&self) -> bool {
         let words: Vec<&str> = self.typed.split(' ').collect();
-        if words.len() < 2 || contains(&self.wire, self.typed.as_bytes()) {
+        if words.len() < 2 || self.is_as_typed() {
             return false;
         }
         let places: Option<Vec<usize>> =

@@ -57,10 +57,16 @@ pub fn on_server(session: &Session, known: &Baseline, messages: &[String], what:
     }
 }
 
+/// Why nothing follows from a line that was not sent, where the client does not send every line: that is C3's to
+/// judge.
+pub fn without_lines(known: &Baseline) -> Option<Ruling> {
+    (!known.sends_every_line()).then(|| super::evidence::not_run(Id::C3))
+}
+
 /// The client has not sent `text` as it was typed, so that the server cannot be judged by it.
 fn not_sent(session: &Session, known: &Baseline, text: &str) -> Ruling {
-    if !super::assignment::c3(known).passes() {
-        return super::evidence::not_run(Id::C3);
+    if let Some(ruling) = without_lines(known) {
+        return ruling;
     }
     let client = Seen::of(session.client());
     let tape = &session.proxy.to_server.tape;
@@ -99,7 +105,8 @@ pub fn as_in_lockstep(
     {
         let text = &messages[missing];
         let name = if text.len() > 99 { "the long message".to_string() } else { format!("\"{text}\"") };
-        return fail(format!("the client's log does not show {name}; {}", printed(screen)));
+        return without_lines(known)
+            .unwrap_or_else(|| fail(format!("the client's log does not show {name}; {}", printed(screen))));
     }
     if known.server_ends() && server.ending.is_none() {
         let happened = format!("the server does not end this time; {}", server.shows());

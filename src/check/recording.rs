@@ -132,9 +132,8 @@ fn first(setup: &Setup, alone: (Seen, Waited), single_words: bool) -> Result<Bas
         baseline.client = Seen::of(session.client());
     }
     let seen: Vec<(Vec<u8>, Vec<u8>)> = baseline
-        .exchanges
-        .iter()
-        .filter(|exchange| !exchange.wire.is_empty())
+        .delivered()
+        .into_iter()
         .map(|exchange| (exchange.typed.clone().into_bytes(), exchange.wire.clone()))
         .collect();
     baseline.framing = framing::guess(&seen);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::baseline::{Baseline, contains, words_of};
-use super::comparison::{as_in_lockstep, not_again, on_server, shows_message, with_session};
+use super::comparison::{as_in_lockstep, not_again, on_server, shows_message, with_session, without_lines};
 use super::evidence::{Ruling, Seen, fail, pass, printed, ruling};
 use super::facts::Words;
 use super::recording::{opened, send_all};
@@ -181,7 +181,7 @@ pub fn long_message(setup: &Setup, known: &Baseline) -> Result<(Ruling, Ruling)>
     let (sent, shown) = send_long(&mut session, known, &messages)?;
     if !sent {
         let client = Seen::of(session.client());
-        let ruling = client.trouble().unwrap_or_else(|| {
+        let ruling = client.trouble().or_else(|| without_lines(known)).unwrap_or_else(|| {
             fail(format!("the client does not send the long message; {}", client.shows()))
                 .advise("Read whole lines of any length at the keyboard, not into a fixed buffer.")
         });
@@ -280,7 +280,8 @@ fn play_big_log(
     };
     if !sent || !shown {
         let whose = Seen::of(if sent { session.server() } else { session.client() });
-        let ruling = whose.trouble().unwrap_or_else(|| {
+        let unsent = || if sent { None } else { without_lines(known) };
+        let ruling = whose.trouble().or_else(unsent).unwrap_or_else(|| {
             fail(format!("the {count} messages do not all arrive at the server; {}", whose.shows()))
         });
         session.clear();

@@ -6,8 +6,8 @@
 use anyhow::Result;
 
 use super::baseline::{Baseline, contains};
-use super::comparison::{as_in_lockstep, not_again, with_session};
-use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed};
+use super::comparison::{as_in_lockstep, not_again, with_session, without_lines};
+use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed, quoted};
 use super::facts::{self};
 use super::recording::{opened, send_all};
 use super::session::{Keyboard, Session};
@@ -23,7 +23,9 @@ pub fn empty_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
         let seen = [Seen::of(session.server()), Seen::of(session.client())];
         seen.iter().find_map(Seen::trouble).or_else(|| {
             let gone = seen.iter().find(|seen| seen.ending.is_some())?;
-            Some(fail(format!("the {} ends after an empty line; {}", gone.role.word(), gone.shows())))
+            without_lines(known).or_else(|| {
+                Some(fail(format!("the {} ends after an empty line; {}", gone.role.word(), gone.shows())))
+            })
         })
     };
     // A client may well send nothing for it.
@@ -37,7 +39,8 @@ pub fn empty_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     let (sent, shown) = send_all(&mut session, known, &messages[1..])?;
     if !sent || !shown {
         let whose = Seen::of(if sent { session.server() } else { session.client() });
-        let ruling = harm(&session).unwrap_or_else(|| {
+        let unsent = || if sent { None } else { without_lines(known) };
+        let ruling = harm(&session).or_else(unsent).unwrap_or_else(|| {
             fail(format!("after an empty line \"{}\" does not arrive; {}", messages[1], whose.shows()))
         });
         let ruling = with_session(&session, ruling);
@@ -81,19 +84,16 @@ pub fn to_the_letter(setup: &Setup, known: &Baseline) -> Result<Ruling> {
             continue;
         }
         let sent = &session.proxy.to_server.tape[wire..];
+        let is_unsent = known.is_readable() && !contains(sent, text.as_bytes());
         let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
-        let ruling = server.trouble().or_else(|| client.trouble()).unwrap_or_else(|| {
-            let by = if known.is_readable() && !contains(sent, text.as_bytes()) {
-                "client sent"
-            } else {
-                "server shows"
-            };
-            let what = if by == "client sent" {
-                super::evidence::quoted(sent)
-            } else {
-                facts::tail(server.since(mark), EXCERPT)
-            };
-            fail(format!("\"{text}\" was typed, and the {by}: {what}"))
+        let unsent = || if is_unsent { without_lines(known) } else { None };
+        let trouble = server.trouble().or_else(|| client.trouble());
+        let ruling = trouble.or_else(unsent).unwrap_or_else(|| {
+            if is_unsent {
+                return fail(format!("\"{text}\" was typed, and the client sent: {}", quoted(sent)));
+            }
+            let shown = facts::tail(server.since(mark), EXCERPT);
+            fail(format!("\"{text}\" was typed, and the server shows: {shown}"))
         });
         let ruling = with_session(&session, ruling);
         session.clear();

@@ -131,6 +131,8 @@ fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: imp
                 // A process that has ended and was not waited for yet is not running.
                 runs |= stat(pid).is_some_and(|stat| !stat.ended);
             }
+            // It waits for a disk: for a page of its program, or in a call.
+            Ok(_) if is_uninterruptible(&thread) => runs = true,
             Ok(call) => {
                 let Some(call) = Call::parse(&call) else { continue };
                 let files = call.files(pid);
@@ -373,6 +375,13 @@ fn stat(pid: i32) -> Option<Stat> {
     let ended = matches!(state, "Z" | "X" | "x");
     let between_programs = environment_end == 0 && !ended && flags & KERNEL_THREAD == 0;
     Some(Stat { sleeps: state == "S", ended, between_programs, faults: minor + major })
+}
+
+/// Whether a thread is in a sleep that no signal ends (state `D`), which the kernel itself ends soon.
+fn is_uninterruptible(thread: &Path) -> bool {
+    let text = fs::read(thread.join("stat")).unwrap_or_default();
+    let state = memchr::memrchr(b')', &text).and_then(|end| text.get(end + 2));
+    state == Some(&b'D')
 }
 
 /// The number of the process (or thread) that was made last.
