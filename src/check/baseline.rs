@@ -332,6 +332,13 @@ impl Baseline {
         own_words(&self.client.screen, &words_of(&self.sent()))
     }
 
+    /// Those of them that it prints before the quit is typed.
+    pub fn client_words_before_quit(&self) -> HashSet<String> {
+        let Some(quit) = &self.quit else { return HashSet::new() };
+        let before = self.client.screen.len().saturating_sub(quit.client.len());
+        own_words(&self.client.screen[..before], &words_of(&self.sent()))
+    }
+
     /// How long the server takes to print a message: the longest time seen.
     pub fn pace(&self) -> Duration {
         self.exchanges.iter().map(|exchange| exchange.took).max().unwrap_or_default()

@@ -18,7 +18,7 @@ pub struct Words(Vec<String>);
 impl Words {
     /// The words of `text`. Bytes that are not UTF-8 separate words, as punctuation does.
     pub fn of(text: &[u8]) -> Self {
-        let plain = without_escapes(text);
+        let plain = with_letters(without_escapes(text));
         let text = String::from_utf8_lossy(&plain);
         Words(
             text.split(|character: char| !character.is_alphanumeric())
@@ -135,6 +135,33 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
             }
             _ => plain.push(byte),
         }
+    }
+    plain
+}
+
+/// `text` with the letters that JSON writes as `\u00fc` put in: a log may be printed as it came.
+fn with_letters(text: Vec<u8>) -> Vec<u8> {
+    if memchr::memmem::find(&text, b"\\u").is_none() {
+        return text;
+    }
+    let unit = |text: &[u8]| {
+        let digits =
+            text.strip_prefix(b"\\u")?.get(..4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+        u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text.as_slice();
+    while let [byte, after @ ..] = rest {
+        let Some(first) = unit(rest) else {
+            plain.push(*byte);
+            rest = after;
+            continue;
+        };
+        // What lies outside of the first 65,536 characters is written as two.
+        let units = [first, rest.get(6..).and_then(unit).unwrap_or_default()];
+        let length = if matches!(first, 0xd800..=0xdbff) { 2 } else { 1 };
+        plain.extend(String::from_utf16_lossy(&units[..length]).into_bytes());
+        rest = rest.get(6 * length..).unwrap_or_default();
     }
     plain
 }
@@ -298,6 +325,14 @@ mod tests {
         assert_eq!(own("welcome!\nmessage: ", "Welcome!\n"), "message: ");
         assert_eq!(own("server: welcome!\nsent\n", "Welcome!\n"), "sent\n");
         assert_eq!(own("connected\nmessage: ", "\n--\n"), "connected\nmessage: ");
+    }
+
+    #[test]
+    fn letters_that_json_writes_as_numbers_are_read() {
+        let words = |text: &str| Words::of(text.as_bytes());
+        assert_eq!(words(r#"["gr\u00fcn \u65e5\ud841\udf0e", "C:\unit"]"#), words("grün 日𠜎 c unit"));
+        assert_ne!(words(r"\ud841 alone"), words("alone"));
+        assert_eq!(words(r"\u12"), words("u12"));
     }
 
     #[test]

@@ -77,10 +77,14 @@ pub fn server_gone(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     let mark = session.client().shown();
     session.proxy.cut_client(End::Fin);
     let mut waited = session.settle()?;
+    let mut before_quit = usize::MAX;
     let typed = messages[1..].iter().chain([&known.quit_word]);
     for text in typed {
         if session.client().has_ended() {
             break;
+        }
+        if text == &known.quit_word {
+            before_quit = session.client().shown();
         }
         session.client().type_line(text);
         waited = session.settle()?;
@@ -93,7 +97,14 @@ pub fn server_gone(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     let facts_typed = words_of(&messages);
     let usual = known.client_words();
     let words = Words::of(&said);
-    let says_so = words.own_words(&facts_typed).into_iter().any(|word| !usual.contains(word));
+    // Many print "connection closed" in a good session, too, when the log has come.
+    let early = Words::of(&client.screen[mark..before_quit.clamp(mark, client.screen.len())]);
+    let usual_early = known.client_words_before_quit();
+    let says_so = words.own_words(&facts_typed).into_iter().any(|word| !usual.contains(word))
+        || early
+            .own_words(&facts_typed)
+            .into_iter()
+            .any(|word| is_of_an_end(word) && !usual_early.contains(word));
     let ruling = match client.status(waited) {
         Err(ruling) => ruling,
         Ok(status) if says_so => pass(format!("the client ended with status {status}; {}", printed(&said))),
@@ -103,6 +114,27 @@ pub fn server_gone(setup: &Setup, known: &Baseline) -> Result<Ruling> {
         )),
     };
     Ok(finish(session, ruling))
+}
+
+/// Whether a program that prints this word may mean that a connection has ended.
+fn is_of_an_end(word: &str) -> bool {
+    const BEGINNINGS: [&str; 14] = [
+        "abort",
+        "broke",
+        "clos",
+        "crash",
+        "disconnect",
+        "down",
+        "drop",
+        "end",
+        "fail",
+        "gone",
+        "left",
+        "lost",
+        "shut",
+        "terminat",
+    ];
+    BEGINNINGS.iter().any(|beginning| word.starts_with(beginning))
 }
 
 /// R10

@@ -121,8 +121,8 @@ fn first(setup: &Setup, alone: (Seen, Waited), single_words: bool) -> Result<Bas
                 || (facts::numbers(&screen).contains(&u64::from(port))
                     && facts::addresses(&screen).iter().any(|address| setup.addresses().contains(address)))
         })?;
-        if shown == Waited::Met && session.server().has_ended() {
-            session.last_words()?;
+        if shown == Waited::Met {
+            session.server_rests()?;
         }
         baseline.start.server = Seen::of(session.server());
         converse(&mut session, &mut baseline, single_words)?;
@@ -149,8 +149,10 @@ fn start_server(session: &mut Session) -> Result<(Waited, Option<u16>)> {
     if session.is_aimed() {
         return Ok((waited, Some(session.port())));
     }
-    match session.server().ports()?.first() {
-        Some(&other) if session.aim_at(other)? => Ok((waited, Some(other))),
+    let listened = session.server().program.listened();
+    let other = session.server().ports()?.first().copied().or(listened.first().map(SocketAddr::port));
+    match other {
+        Some(other) if session.aim_at(other)? => Ok((waited, Some(other))),
         _ => Ok((waited, None)),
     }
 }

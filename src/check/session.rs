@@ -271,7 +271,7 @@ impl<'a> Session<'a> {
         if let Some(error) = failed {
             return Err(error);
         }
-        match found {
+        match found.or_else(|| self.listened_on(port)) {
             Some(address) => {
                 self.aim(address);
                 Ok(Waited::Met)
@@ -283,11 +283,16 @@ impl<'a> Session<'a> {
 
     /// Lets the proxy connect to the server that listens on `port`, which is not the one that it was given.
     pub fn aim_at(&mut self, port: u16) -> Result<bool> {
-        let address = self.sockets.listening(port)?;
+        let address = self.sockets.listening(port)?.or_else(|| self.listened_on(port));
         if let Some(address) = address {
             self.aim(address);
         }
         Ok(address.is_some())
+    }
+
+    /// Where the server has listened on `port`: it may have ended before anyone looked.
+    fn listened_on(&self, port: u16) -> Option<SocketAddr> {
+        self.server().program.listened().into_iter().find(|address| address.port() == port)
     }
 
     fn aim(&mut self, listening: SocketAddr) {

@@ -21,6 +21,7 @@ use crate::run::computer::{Computer, enter};
 use crate::run::descriptors::close_all_on_exec;
 use crate::run::environment::{c_string, environment};
 use crate::run::limits::Limits;
+use crate::run::listening;
 
 /// Soft and hard limit on open files.
 type Files = (rlim_t, rlim_t);
@@ -78,9 +79,10 @@ impl Image {
         })
     }
 
-    /// Becomes it, in a child whose streams are set up and whose terminal is `terminal`: it is to find what
+    /// Becomes it, in a child whose streams are set up and whose terminal is `terminal`, and whose calls
+    /// of listen(2) are handed over to `calls`: it is to find what
     /// a program finds that is started by hand, whatever this process was started with.
-    pub(super) fn execute(&self, terminal: &OwnedFd) -> nix::Result<Infallible> {
+    pub(super) fn execute(&self, terminal: &OwnedFd, calls: Option<&OwnedFd>) -> nix::Result<Infallible> {
         SigSet::empty().thread_set_mask()?;
         let usual = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         for signal in Signal::iterator().filter(|signal| ![Signal::SIGKILL, Signal::SIGSTOP].contains(signal))
@@ -109,6 +111,9 @@ impl Image {
         let _ = close_all_on_exec();
         if self.computer.as_ref().is_some_and(|computer| computer.is_isolated()) {
             enter::give_up_privileges()?;
+        }
+        if let Some(calls) = calls {
+            listening::hand_over(calls)?;
         }
         if let Some(dir) = &self.dir {
             chdir(dir.as_c_str())?;

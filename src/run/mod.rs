@@ -13,6 +13,7 @@ mod environment;
 mod fork;
 mod image;
 pub mod limits;
+mod listening;
 pub mod outcome;
 pub mod pool;
 pub mod port;

@@ -26,6 +26,7 @@ use crate::run::computer::enter::{Inside, enter, settle};
 use crate::run::fork::exit_now;
 pub use crate::run::fork::without_copies;
 use crate::run::image::Image;
+use crate::run::listening::{self, Listened};
 
 /// A process that rexpect started, at its terminal. Reaps it when dropped, so its number stays taken until
 /// then.
@@ -33,6 +34,8 @@ pub struct Process {
     terminal: PtyProcess,
     /// The processes in its place on an isolated computer; rexpect's own has ended then.
     pub inside: Option<Inside>,
+    /// Where it has listened, on an isolated computer.
+    pub listened: Listened,
 }
 
 impl Process {
@@ -84,6 +87,7 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
     let (mut news, teller) = pipe2(OFlag::O_CLOEXEC).map(|(news, teller)| (File::from(news), teller))?;
     let ours = teller.try_clone()?;
     let isolated = image.computer.as_ref().is_some_and(|computer| computer.is_isolated());
+    let (calls, their_calls) = isolated.then(listening::channel).transpose()?.unzip();
     let (end_of_line, lifeline) = isolated.then(|| pipe2(OFlag::O_CLOEXEC)).transpose()?.unzip();
     let before_exec = move || {
         let tell = |number: i32| {
@@ -92,7 +96,8 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
         let namespaces = image.computer.as_ref().and_then(|computer| computer.namespaces());
         let errno = if let (Some(namespaces), Some(end_of_line)) = (namespaces, &end_of_line) {
             let become_program = |terminal: &OwnedFd| {
-                let Err(errno) = settle(terminal).and_then(|()| image.execute(terminal));
+                let Err(errno) =
+                    settle(terminal).and_then(|()| image.execute(terminal, their_calls.as_ref()));
                 give_up(&ours, errno)
             };
             match enter(namespaces, end_of_line, tell, become_program) {
@@ -103,7 +108,7 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
             // The number first, an error only if there is one.
             tell(getpid().as_raw());
             let terminal = open(c"/dev/tty", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
-            let Err(errno) = terminal.and_then(|terminal| image.execute(&terminal));
+            let Err(errno) = terminal.and_then(|terminal| image.execute(&terminal, None));
             errno
         };
         give_up(&ours, errno)
@@ -140,7 +145,8 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
         }
         _ => None,
     };
-    let process = Process { terminal, inside };
+    let listened = calls.as_ref().map(listening::watch).transpose()?.unwrap_or_default();
+    let process = Process { terminal, inside, listened };
     match (pids.last(), errors.first()) {
         (Some(&pid), None) if !isolated || pids.len() == 2 => Ok((process, Pid::from_raw(pid))),
         (_, error) => {

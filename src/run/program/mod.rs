@@ -15,6 +15,7 @@ mod tests;
 
 use std::fs::File;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -53,6 +54,12 @@ pub struct Program {
 }
 
 impl Program {
+    /// The addresses at which it has listened so far, also when it has ended since; none where it does not run on
+    /// an isolated computer.
+    pub fn listened(&self) -> Vec<SocketAddr> {
+        self.process.as_ref().map(|process| process.listened.addresses()).unwrap_or_default()
+    }
+
     /// Sets whether its terminal shows what is typed, and whether it passes it on by the line, for what is
     /// typed from now on. Both at first.
     pub fn set_terminal(&self, echo: bool, by_line: bool) -> anyhow::Result<()> {
