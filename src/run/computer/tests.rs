@@ -258,3 +258,37 @@ fn a_secret_of_the_environment_is_not_passed_on() {
     // cargo sets this for the test itself.
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some() && !names.contains("CARGO"), "{names}");
 }
+
+#[test]
+fn the_address_is_on_an_interface_that_is_not_the_loopback_one() {
+    let Some(computers) = computers(&Files::default()) else { return };
+    let run = play(&computers.server, "grep -o '^ *eth0:' /proc/net/dev; cut -f1 /proc/net/route | sort -u");
+    if screen(&run) == "Iface\nlo\n" {
+        let why = "the kernel has no interfaces that lead nowhere";
+        let _ = std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes());
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+        return;
+    }
+    assert_eq!(screen(&run).trim_start(), "eth0:\nIface\neth0\n");
+}
+
+#[test]
+fn where_a_program_listens_is_known_though_it_ended_at_once() {
+    let Some(computers) = computers(&Files::default()) else { return };
+    if !needs(&["python3"]) {
+        return;
+    }
+    let script =
+        "python3 -c 'import os, socket; s = socket.socket(); s.bind((\"\", 4711)); s.listen(); os._exit(3)'";
+    let program = start(&computers.server, script);
+    assert!(program.wait_end(SOON).seen().is_some(), "{:?}", program.view(Transcript::clone));
+    assert_eq!(program.listened(), [SocketAddr::from(([0, 0, 0, 0], 4711))]);
+    let run = program.finish();
+    assert_eq!(run.ending, Ending::Exited(3));
+    let script =
+        "python3 -c 'import socket; s = socket.socket(); s.bind((\"\", 4711)); s.accept()' 2>&1 | tail -1";
+    let program = start(&computers.server, script);
+    assert!(program.wait_end(SOON).seen().is_some(), "{:?}", program.view(Transcript::clone));
+    assert_eq!(program.listened(), []);
+    assert_eq!(screen(&program.finish()), "OSError: [Errno 22] Invalid argument\n");
+}
