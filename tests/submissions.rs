@@ -14,7 +14,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use common::harness::{self, Test};
 use common::{needs, tools};
@@ -29,6 +29,18 @@ const TOOLS: [&str; 9] = ["python3", "cc", "c++", "bash", "perl", "node", "ruby"
 /// and leaves out these, which are large.
 const LARGE_TOOLS: [&str; 5] = ["go", "javac", "java", "mcs", "mono"];
 
+/// Pairs whose failing rows are judged once more, each by the command that its finding names. Among them are rows of
+/// every verdict, and rows that are judged from the first session and from one of their own.
+const AGAIN: [&str; 5] = [
+    "aborts-after-listening",
+    "perl-dies-at-a-line",
+    "server-floods-the-client",
+    "spins-at-end-of-stream",
+    "words-split-by-client",
+];
+
+type Judged = fn(&str) -> Result<Completion, Failed>;
+
 fn main() {
     let mut names: Vec<String> = fs::read_dir(CORPUS)
         .expect("the corpus is there")
@@ -38,8 +50,8 @@ fn main() {
         .collect();
     names.sort();
     assert!(names.len() > 30, "this is not the corpus: {names:?}");
-    let test = |name: String| {
-        let dir = format!("{CORPUS}/{name}");
+    let test = |(name, judged): (String, Judged)| {
+        let dir = format!("{CORPUS}/{}", name.trim_end_matches(" again"));
         Test::new(name, move || {
             let configuration = read(&dir, PROFILE);
             let words = |tools: &[&'static str]| -> Vec<&'static str> {
@@ -58,7 +70,37 @@ fn main() {
             judged(&dir)
         })
     };
-    harness::run(names.into_iter().map(test).collect());
+    let again = AGAIN.map(|name| (format!("{name} again"), judged_again as Judged));
+    let whole = names.into_iter().map(|name| (name, judged as Judged));
+    harness::run(whole.chain(again).map(test).collect());
+}
+
+/// Every row that fails must fail in the same way when it is judged by itself.
+fn judged_again(dir: &str) -> Result<Completion, Failed> {
+    let findings = |output: Output| -> Result<Vec<Value>, Failed> {
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr)))?;
+        Ok(report["submissions"][0]["findings"].as_array().expect("findings").clone())
+    };
+    let whole = Command::new(env!("CARGO_BIN_EXE_echolog")).args(["check", dir, "--format", "json"]).output();
+    let whole = findings(whole.expect("the executable runs"))?;
+    let failing: Vec<&Value> = whole
+        .iter()
+        .filter(|finding| finding["outcome"] != "pass" && finding["outcome"] != "not run")
+        .collect();
+    assert!(!failing.is_empty(), "{dir}: no row fails");
+    for finding in failing {
+        let command = finding["again"].as_str().expect("a command");
+        let again = Command::new("sh").args(["-c", &format!("{command} --format json")]).output();
+        let again = findings(again.expect("sh runs"))?;
+        let verdicts = |findings: &[Value]| -> Vec<Value> {
+            findings.iter().flat_map(|one| [one["requirement"].clone(), one["outcome"].clone()]).collect()
+        };
+        if verdicts(&again) != verdicts(std::slice::from_ref(finding)) {
+            return Err(format!("{command}: {:?} became {:?}", finding["outcome"], verdicts(&again)).into());
+        }
+    }
+    Ok(Completion::Completed)
 }
 
 fn judged(dir: &str) -> Result<Completion, Failed> {
