@@ -215,6 +215,10 @@ pub fn c1(baseline: &Baseline) -> Ruling {
         let ruling = connect.client.never(connect.waited, &format!("connects to {}", connect.given));
         return if missing.is_empty() { ruling } else { ruling.advise(BUILT_IN) };
     }
+    if let Some((other, _)) = connect.other.filter(|(_, connected)| missing.is_empty() && !connected) {
+        return fail(format!("it connects to {}, and not to {other} when it is given that", connect.given))
+            .advise(BUILT_IN);
+    }
     if missing.is_empty() {
         return pass(format!("it connected to {}", connect.given));
     }
@@ -273,13 +277,15 @@ impl Greeting {
         let anyway = facts::pieces(&baseline.alone.0.screen, "");
         let before = first.iter().zip(&anyway).take_while(|(one, other)| one == other).count();
         let statement = &first[before.min(first.len() - prompt)..first.len() - prompt];
-        let connected =
-            |pieces: &[String]| pieces.iter().any(|piece| piece.to_lowercase().contains("connect"));
-        Greeting {
-            prompt,
-            statement: statement.len(),
-            says_connected: says(statement) || (connected(&first) && !connected(&anyway)),
-        }
+        // A question may say it, too.
+        let all = facts::without_lines_of(&connect.client.screen, &connect.from_server);
+        let all = facts::pieces(&all, "");
+        let names_it = |piece: &String| {
+            let piece = piece.to_lowercase();
+            piece.contains("connect") && !piece.contains("disconnect")
+        };
+        let connected = all.iter().any(|piece| names_it(piece) && !anyway.contains(piece));
+        Greeting { prompt, statement: statement.len(), says_connected: says(statement) || connected }
     }
 }
 
@@ -543,6 +549,7 @@ mod tests {
             connect: Some(Connect {
                 given: (SERVER, PORT).into(),
                 takes: [true, true],
+                other: None,
                 connected: true,
                 unreachable: None,
                 waited: Waited::Met,
@@ -658,15 +665,39 @@ mod tests {
         baseline.exchanges[1].wire.clear();
         baseline.exchanges[1].is_elsewhere = true;
         assert!(c3(&baseline).happened.contains("on another connection"));
+        let answers = |it: &mut Baseline| {
+            it.exchanges[1].wire = b"quit\n".to_vec();
+            it.exchanges[1].shown = false;
+        };
+        assert!(fails(answers).contains("C3 fail") && !fails(answers).contains("S4"));
+    }
+
+    #[test]
+    fn a_client_that_connects_to_one_port_only_fails_c1() {
+        let other = |connected| {
+            fails(move |it| {
+                let connect = it.connect.as_mut().expect("it connected");
+                connect.other = Some((connect.given, connected));
+            })
+        };
+        assert_eq!(other(false), "C1 fail");
+        assert_eq!(other(true), "");
     }
 
     #[test]
     fn a_client_that_says_nothing_of_its_own_fails_c2_or_c3() {
         let greeting = |text: &str| {
-            let text = text.as_bytes().to_vec();
-            fails(move |it| it.connect.as_mut().expect("it connected").greeting = text)
+            let (text, last) = (text.as_bytes().to_vec(), "message: ");
+            fails(move |it| {
+                let connect = it.connect.as_mut().expect("it connected");
+                connect.greeting = last.into();
+                connect.client.screen = text;
+            })
         };
         assert_eq!(greeting("message: "), "C2 fail");
+        assert_eq!(greeting("your name? message: "), "C2 fail");
+        assert_eq!(greeting("quit disconnects. message: "), "C2 fail");
+        assert_eq!(greeting("connected! your name? message: "), "");
         let quiet = |it: &mut Baseline| {
             for exchange in &mut it.exchanges {
                 exchange.reply = b"message: ".to_vec();

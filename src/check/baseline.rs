@@ -81,6 +81,9 @@ pub struct Connect {
     pub given: SocketAddr,
     /// Whether its command or its answers have a place for the host, and for the port.
     pub takes: [bool; 2],
+    /// Another address that it was given where the port is fixed, and whether it connected there: only this
+    /// shows whether the client takes it.
+    pub other: Option<(SocketAddr, bool)>,
     /// Whether it connected.
     pub connected: bool,
     /// Why the proxy could not reach the server then, if so.

@@ -166,6 +166,17 @@ fn on_another_port(setup: &Setup) -> Result<(u16, Option<u16>)> {
     Ok((given, listens))
 }
 
+/// The client with another port than the one that is fixed: that address, and whether it connected there.
+fn client_on_another_port(setup: &Setup) -> Result<(SocketAddr, bool)> {
+    let mut session = Session::open_on(setup, Port::free()?)?;
+    let given = session.proxy.address()?;
+    session.start_client(Keyboard::Lines)?;
+    session.wait(|session| session.proxy.connected || session.client().has_ended())?;
+    let connected = session.proxy.connected;
+    session.clear();
+    Ok((given, connected))
+}
+
 /// The part of the first session for which a client is needed.
 fn converse(session: &mut Session, baseline: &mut Baseline, single_words: bool) -> Result<()> {
     let submission = session.setup().submission();
@@ -174,6 +185,8 @@ fn converse(session: &mut Session, baseline: &mut Baseline, single_words: bool) 
             || submission.client_answers.iter().any(|answer| answer.mentions(what))
     };
     let takes = [mentions(Placeholder::Host), mentions(Placeholder::Port)];
+    let setup = session.setup();
+    let other = if setup.has_fixed_port() && takes[1] { Some(client_on_another_port(setup)?) } else { None };
     session.start_client(Keyboard::Lines)?;
     let waited = session.wait(|session| session.proxy.connected || session.client().has_ended())?;
     let connected = session.proxy.connected;
@@ -185,6 +198,7 @@ fn converse(session: &mut Session, baseline: &mut Baseline, single_words: bool) 
     baseline.connect = Some(Connect {
         given: session.proxy.address()?,
         takes,
+        other,
         connected,
         unreachable: session.proxy.unreachable.as_ref().map(ToString::to_string),
         waited,
