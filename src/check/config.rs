@@ -1,13 +1,14 @@
 //! The configuration files: `echolog.toml` of a submission, and what it has in common with a course's.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use anyhow::Result;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::untrusted;
 use crate::error::Fault;
 
 /// How a submission is built and called. Every entry is optional: what is missing is the course's, or is
@@ -53,7 +54,16 @@ impl Config {
 
 /// The file at `path`; none if there is no such file. An error names the line that is wrong.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let text = match fs::read_to_string(path) {
+    parse(path, fs::read_to_string(path))
+}
+
+/// The same of a file in a submission.
+pub fn read_untrusted<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    parse(path, untrusted::text(path))
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: io::Result<String>) -> Result<Option<T>> {
+    let text = match text {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {

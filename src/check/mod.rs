@@ -27,6 +27,7 @@ mod tested;
 mod texts;
 mod timeline;
 mod traces;
+mod untrusted;
 
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,11 @@
 //! How a program of each language is built and run.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::quoted;
 use super::sources::{Source, Sources, pattern};
+use crate::check::untrusted;
 
 /// How a program is built and run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn node(dir: &Path, source: &Source) -> Recipe {
         Recipe { run: format!("node {file}"), tools: source.language.tools.to_vec(), ..Recipe::default() };
     let folder =
         source.path.ancestors().skip(1).find(|folder| dir.join(folder).join("package.json").is_file());
-    let described = folder.and_then(|folder| fs::read_to_string(dir.join(folder).join("package.json")).ok());
+    let described = folder.and_then(|folder| untrusted::text(&dir.join(folder).join("package.json")).ok());
     let depends = described.is_some_and(|text| {
         let package: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         package["dependencies"].as_object().is_some_and(|packages| !packages.is_empty())
@@ -177,7 +177,7 @@ fn rust(dir: &Path, source: &Source, sources: &Sources) -> Recipe {
         recipe.tools = vec!["rustc"];
         return recipe;
     };
-    let manifest = fs::read_to_string(dir.join(folder).join("Cargo.toml")).unwrap_or_default();
+    let manifest = untrusted::text(&dir.join(folder).join("Cargo.toml")).unwrap_or_default();
     let manifest: toml::Table = toml::from_str(&manifest).unwrap_or_default();
     let inside = source.path.strip_prefix(folder).unwrap_or(&source.path);
     let bins = manifest.get("bin").and_then(toml::Value::as_array).cloned().unwrap_or_default();
@@ -193,7 +193,7 @@ fn rust(dir: &Path, source: &Source, sources: &Sources) -> Recipe {
         .unwrap_or_else(|| source.stem());
     // The packages of a workspace share one target directory.
     let workspace = folder.ancestors().skip(1).find(|above| {
-        fs::read_to_string(dir.join(above).join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]"))
+        untrusted::text(&dir.join(above).join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]"))
     });
     let root = workspace.unwrap_or(folder);
     recipe.build = Some(in_folder(root, "cargo build --release"));
@@ -212,7 +212,7 @@ fn c_sharp(dir: &Path, source: &Source, parts: &[&Source], sources: &Sources) ->
             && path.parent().is_some_and(|folder| source.path.starts_with(folder))
     };
     let project = sources.others.iter().find(is_project);
-    let is_new = |path: &&PathBuf| fs::read_to_string(dir.join(path)).is_ok_and(|text| text.contains("Sdk="));
+    let is_new = |path: &&PathBuf| untrusted::text(&dir.join(path)).is_ok_and(|text| text.contains("Sdk="));
     if let Some(project) = project.filter(is_new) {
         let folder = project.parent().unwrap_or(Path::new(""));
         let name = project.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -254,7 +254,7 @@ fn c(dir: &Path, source: &Source, parts: &[&Source], sources: &Sources) -> Recip
             names.iter().map(|name| folder.join(name)).find(|path| dir.join(path).is_file())
         });
     if let Some(makefile) = makefile {
-        let text = fs::read_to_string(dir.join(&makefile)).unwrap_or_default();
+        let text = untrusted::text(&dir.join(&makefile)).unwrap_or_default();
         let folder = makefile.parent().unwrap_or(Path::new(""));
         let made = made(&text, source).filter(|(_, program)| !dir.join(folder).join(program).is_dir());
         if let Some((target, program)) = made {
