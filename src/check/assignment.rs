@@ -315,10 +315,7 @@ pub fn c3(baseline: &Baseline) -> Ruling {
     if baseline.flooded == Some(Role::Client) {
         return ruling(
             Outcome::Flooded,
-            format!(
-                "one message was typed, and the client sends or prints without end; {}",
-                baseline.client.shows()
-            ),
+            format!("one message was typed, and {}", baseline.client.flooded().happened),
         );
     }
     if let Some(unsent) = baseline.exchanges.iter().find(|exchange| exchange.wire.is_empty()) {

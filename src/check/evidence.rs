@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::facts::{self, Words};
 use super::id::Id;
+use super::limits;
 use super::session::Waited;
 use super::tested::Tested;
 use super::traces;
@@ -90,23 +91,24 @@ pub struct Seen {
     pub ending: Option<Ending>,
     /// Whether answers were typed at it.
     pub is_answered: bool,
+    /// The limit that it reached, or that its output is about, in words.
+    pub limit: Option<String>,
 }
 
 impl Seen {
     /// A program that has printed nothing and still runs.
     pub fn nothing(role: Role) -> Seen {
-        Seen { role, screen: Vec::new(), ending: None, is_answered: false }
+        Seen { role, screen: Vec::new(), ending: None, is_answered: false, limit: None }
     }
 
     /// What it has done by now.
     pub fn of(tested: &Tested) -> Seen {
-        Seen {
-            role: tested.role,
-            // Its end first: what it printed before it is on the screen then.
-            ending: tested.ending(),
-            screen: tested.screen(),
-            is_answered: tested.is_answered,
-        }
+        // Its end first: what it printed before it is on the screen then.
+        let ending = tested.ending();
+        let screen = tested.screen();
+        let reached = tested.program.reached().map(|reached| reached.to_string());
+        let limit = reached.or_else(|| limits::told(&screen, tested.program.limits(), tested.is_isolated()));
+        Seen { role: tested.role, ending, screen, is_answered: tested.is_answered, limit }
     }
 
     /// What it had printed after the first `mark` bytes.
@@ -123,11 +125,17 @@ impl Seen {
         };
         let tail = facts::tail(&self.screen, EXCERPT);
         let role = self.role.word();
+        let limit = self.at_a_limit();
         if tail.is_empty() {
-            format!("the {role} printed nothing{ended}")
+            format!("the {role} printed nothing{ended}{limit}")
         } else {
-            format!("the {role}'s screen ends: {tail}{ended}")
+            format!("the {role}'s screen ends: {tail}{ended}{limit}")
         }
+    }
+
+    /// The limit that it reached, as the end of a sentence.
+    fn at_a_limit(&self) -> String {
+        self.limit.as_ref().map_or_else(String::new, |limit| format!("; {limit}"))
     }
 
     /// What decides by itself, whatever the requirement: a crash or a flood.
@@ -138,18 +146,20 @@ impl Seen {
             Some(Ending::Signalled(signal)) => Some(
                 ruling(
                     Outcome::Crashed,
-                    format!("the {role} was ended by {signal}; {}", printed(&self.screen)),
+                    format!("the {role} was ended by {signal}{}; {}", self.at_a_limit(), printed(&self.screen)),
                 )
-                .advise(
+                .advise(if self.limit.is_some() {
+                    "Look for a loop that does not end, or for something that grows without end."
+                } else {
                     "A signal such as SIGSEGV or SIGPIPE ended the program: find the line with a debugger, and check \
-                     what every call returns.",
-                ),
+                     what every call returns."
+                }),
             ),
             // What a shell makes of a child that was ended by SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV or
             // SIGPIPE.
             Some(Ending::Exited(status @ (132 | 134..=136 | 139 | 141))) => Some(ruling(
                 Outcome::Crashed,
-                format!("the {role} ended with status {status}, as of signal {}", status - 128),
+                format!("the {role} ended with status {status}, as of signal {}{}", status - 128, self.at_a_limit()),
             )),
             Some(Ending::Exited(_)) => self.uncaught(),
             _ => None,
@@ -160,18 +170,26 @@ impl Seen {
         let line = traces::stack_trace(&self.screen)?;
         let role = self.role.word();
         Some(
-            ruling(Outcome::Crashed, format!("the {role} did not catch an error: {line}")).advise(format!(
-                "Catch this error in the {role} where it happens, print it in words, and end."
-            )),
+            ruling(
+                Outcome::Crashed,
+                format!("the {role} did not catch an error: {line}{}", self.at_a_limit()),
+            )
+            .advise(format!("Catch this error in the {role} where it happens, print it in words, and end.")),
         )
     }
 
     /// The ruling on a program that printed or sent without end.
     pub fn flooded(&self) -> Ruling {
-        ruling(
-            Outcome::Flooded,
-            format!("the {} prints or sends without end; {}", self.role.word(), self.shows()),
-        )
+        let does = if self.ending == Some(Ending::Flooded) && self.limit.is_some() {
+            "starts processes or threads without end"
+        } else {
+            "prints or sends without end"
+        };
+        let ruling = ruling(Outcome::Flooded, format!("the {} {does}; {}", self.role.word(), self.shows()));
+        if self.limit.is_some() {
+            return ruling.advise("Look for the loop that does not end.");
+        }
+        ruling
     }
 
     /// Its exit status; or a ruling on a program that had to end and did not, or crashed.

@@ -15,6 +15,7 @@ mod framing;
 mod guess;
 mod id;
 mod isolation;
+mod limits;
 mod message;
 mod recording;
 mod requirement;

@@ -8,7 +8,6 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::unix::fs::chown;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use crate::proxy::{Config, Mode, Proxy};
 use crate::results::Role;
 use crate::run::clock::{self, Clock};
 use crate::run::command::{PROFILE, Ready, Spec, Template, Values};
-use crate::run::computer::{self, Computer, Computers};
+use crate::run::computer::{Computer, Computers};
 use crate::run::copy::{Bounds, copy_tree};
 use crate::run::port::Port;
 use crate::run::program::Program;
@@ -65,8 +64,8 @@ pub struct Session<'a> {
     pub client: Option<Tested>,
     is_aimed: bool,
     sockets: Sockets,
-    /// Where the working copies of the programs are.
-    place: Scratch,
+    /// Where the working copies of programs on this computer are.
+    copies: Option<Scratch>,
     computers: Computers,
     /// How many bytes a program may print or send within one wait.
     pub flood: usize,
@@ -85,9 +84,9 @@ impl<'a> Session<'a> {
     /// A session whose server is given this port.
     pub fn open_on(setup: &'a Setup, port: Port) -> Result<Session<'a>> {
         let clock = Clock::start();
-        let place = Scratch::new()?;
-        let computers = setup.computers(place.path())?;
+        let computers = setup.computers()?;
         let is_isolated = computers.server.is_isolated();
+        let copies = if is_isolated { None } else { Some(Scratch::new()?) };
         let sockets = computers.server.sockets()?;
         let config = if is_isolated {
             Config { keeps_client: true, ..Config::between(&computers, port.number()) }
@@ -110,7 +109,7 @@ impl<'a> Session<'a> {
             client: None,
             is_aimed: false,
             sockets,
-            place,
+            copies,
             computers,
             flood: FLOOD,
             ignored: None,
@@ -197,17 +196,17 @@ impl<'a> Session<'a> {
         keyboard: Keyboard,
         role: Role,
     ) -> Result<Tested> {
-        let folder = tempfile::Builder::new().prefix("copy-").tempdir_in(self.place.path());
-        // It is removed with the place.
-        let folder = folder.context("cannot make a working directory")?.keep();
-        let owner = computer::owner().filter(|_| self.computers.server.is_isolated());
-        if let Some(built) = self.setup.built() {
-            copy_tree(built, &folder, owner, Bounds::default())
-                .context("cannot copy the built submission")?;
-        }
-        if let Some((user, group)) = owner {
-            chown(&folder, Some(user), Some(group)).context("cannot make a working directory")?;
-        }
+        let folder = match &self.copies {
+            Some(copies) => {
+                let folder = tempfile::Builder::new().prefix("copy-").tempdir_in(copies.path());
+                // It is removed with the others.
+                let folder = folder.context("cannot make a working directory")?.keep();
+                copy_tree(self.setup.work(), &folder, None, Bounds::default())
+                    .context("cannot copy the built submission")?;
+                folder
+            }
+            None => self.setup.work().to_owned(),
+        };
         let computer = match role {
             Role::Server => &self.computers.server,
             Role::Client => &self.computers.client,
@@ -231,7 +230,11 @@ impl<'a> Session<'a> {
             }
             // The copy that it was looked for in is gone when this is read.
             let why: Vec<String> = error.chain().map(ToString::to_string).collect();
-            let hint = if self.setup.built().is_some() { format!(" (see {PROFILE})") } else { String::new() };
+            let hint = if self.setup.submission().dir.is_some() {
+                format!(" (see {PROFILE})")
+            } else {
+                String::new()
+            };
             Fault::usage(format!("{}{hint}", why.join(": ").replace(&place, "./"))).into()
         })?;
         program.set_terminal(false, keyboard != Keyboard::LongLines)?;

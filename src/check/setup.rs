@@ -2,8 +2,11 @@
 //!
 //! What always holds: the submission itself is never touched, only copies of it.
 
+use std::fs::DirBuilder;
+use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, chown};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -23,11 +26,17 @@ use crate::run::scratch::Scratch;
 use crate::run::sockets;
 use crate::run::streams::{Input, Streams};
 
+/// What a build may keep in its home directory and `/tmp`: compilers of some languages have large caches.
+const BUILD_SPACE_MIB: u64 = 1024;
+
 /// A submission that is built and ready to be played.
 #[derive(Debug)]
 pub struct Setup<'a> {
     submission: &'a Submission,
-    built: Option<Scratch>,
+    /// Goes with all that is in it.
+    _place: Scratch,
+    /// The built copy of the submission; an empty directory for two bare commands.
+    work: PathBuf,
     /// What programs on isolated computers may read; `None` where they run on this computer.
     isolated: Option<Files>,
     limits: Limits,
@@ -45,19 +54,20 @@ impl<'a> Setup<'a> {
         build_time: Duration,
         isolated: bool,
     ) -> Result<Self> {
-        let built = match &submission.dir {
-            Some(dir) => {
-                let copy = Scratch::new()?;
-                let copied = copy_tree(dir, copy.path(), None, Bounds::default());
-                copied.with_context(|| format!("cannot copy {}", dir.display()))?;
-                Some(copy)
-            }
-            None => None,
-        };
+        // Not the place itself: its owner is who may remove it.
+        let place = Scratch::new()?;
+        let work = place.path().join("work");
+        let owner = computer::owner().filter(|_| isolated);
+        make_directory(&work, owner).context("cannot make a working directory")?;
+        if let Some(dir) = &submission.dir {
+            let copied = copy_tree(dir, &work, owner, Bounds::default());
+            copied.with_context(|| format!("cannot copy {}", dir.display()))?;
+        }
         let isolated = isolated.then(|| shown_to(submission)).transpose()?;
         let setup = Setup {
             submission,
-            built,
+            _place: place,
+            work,
             addresses: match isolated {
                 Some(_) => vec![computer::SERVER.into()],
                 None => sockets::addresses().into_iter().collect(),
@@ -71,18 +81,26 @@ impl<'a> Setup<'a> {
     }
 
     fn build(&self, time: Duration) -> Result<()> {
-        let (Some(command), Some(dir)) = (&self.submission.build, &self.built) else { return Ok(()) };
+        let Some(command) = &self.submission.build else { return Ok(()) };
+        let computer = match &self.isolated {
+            Some(shown) => {
+                let files =
+                    Files { writable: vec![self.work.clone()], space_mib: BUILD_SPACE_MIB, ..shown.clone() };
+                Some(Computers::isolated(&files)?.server)
+            }
+            None => None,
+        };
         let spec = Spec {
             // The command travels in the environment: braces in it are the shell's own.
             command: Template::command("/bin/sh -c 'eval \"$ECHOLOG_BUILD\"'")?,
             answers: Vec::new(),
-            dir: Some(dir.path().to_path_buf()),
+            dir: Some(self.work.clone()),
             env: vec![("ECHOLOG_BUILD".into(), command.into())],
             ready: Ready::Listening,
-            computer: None,
+            computer,
         };
         let streams = Streams { input: Input::Nothing, ..Streams::TERMINAL };
-        let limits = Limits { time, address_space: None, cpu: None, ..self.limits.clone() };
+        let limits = Limits { time, ..Limits::of_a_build() };
         let clock = Clock::start();
         let program = Program::start(&spec, &Values::default(), streams, &limits, &clock)?;
         let ended = program.wait_end(clock.now() + time).seen();
@@ -102,9 +120,9 @@ impl<'a> Setup<'a> {
         self.submission
     }
 
-    /// The folder in which it was built; none for two bare commands.
-    pub fn built(&self) -> Option<&Path> {
-        self.built.as_ref().map(Scratch::path)
+    /// The directory in which it was built; an empty one for two bare commands.
+    pub fn work(&self) -> &Path {
+        &self.work
     }
 
     /// What each program may use.
@@ -117,10 +135,11 @@ impl<'a> Setup<'a> {
         &self.addresses
     }
 
-    /// The computers for one session, whose programs run in copies that are made in `place`.
-    pub fn computers(&self, place: &Path) -> Result<Computers> {
+    /// The computers for one session. On isolated ones each program finds a copy of its own of the submission,
+    /// where it was built.
+    pub fn computers(&self) -> Result<Computers> {
         let Some(shown) = &self.isolated else { return Ok(Computers::shared()) };
-        let files = Files { writable: vec![place.to_owned()], ..shown.clone() };
+        let files = Files { copied: Some(self.work.clone()), ..shown.clone() };
         Ok(Computers::isolated(&files)?)
     }
 
@@ -145,6 +164,12 @@ impl<'a> Setup<'a> {
             let _ = self.built_in.set(listens);
         }
     }
+}
+
+/// Makes a directory, for the user and group `owner` if given.
+fn make_directory(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)?;
+    owner.map_or(Ok(()), |(user, group)| chown(path, Some(user), Some(group)))
 }
 
 /// What programs of `submission` are to find besides their copies.

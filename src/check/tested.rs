@@ -87,6 +87,11 @@ impl Tested {
         Ok(self.program.listens_on()?.into_iter().collect())
     }
 
+    /// Whether it runs on a computer of its own.
+    pub fn is_isolated(&self) -> bool {
+        self.program.is_isolated()
+    }
+
     /// Looks at its transcript.
     pub fn view<T>(&self, look: impl FnOnce(&Transcript) -> T) -> T {
         self.program.view(look)

@@ -50,6 +50,8 @@ pub struct Image {
     address_space: Option<u64>,
     /// In seconds.
     cpu: Option<u64>,
+    /// In bytes.
+    file: u64,
     processes: Option<u64>,
     files: Files,
     /// Where it runs.
@@ -74,6 +76,7 @@ impl Image {
             address_space: limits.address_space,
             files: (*FILES).context("the limit on open files")?,
             cpu: limits.cpu.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0)),
+            file: limits.file,
             processes: limits.processes.filter(|_| spec.is_isolated()),
             computer: spec.computer.clone(),
         })
@@ -105,6 +108,7 @@ impl Image {
         setrlimit(Resource::RLIMIT_NOFILE, self.files.0, self.files.1)?;
         lower(Resource::RLIMIT_AS, self.address_space, 0)?;
         lower(Resource::RLIMIT_CPU, self.cpu, 1)?;
+        lower(Resource::RLIMIT_FSIZE, Some(self.file), 0)?;
         lower(Resource::RLIMIT_NPROC, self.processes, 0)?;
         // A kernel that cannot (before 5.11) leaves it to each file's own mark, which all but rexpect's
         // terminals have.

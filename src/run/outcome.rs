@@ -16,7 +16,7 @@ pub enum Ending {
     /// Not by itself: time was up. It was sent SIGTERM, then SIGHUP, then SIGKILL; the one named
     /// here ended it, so SIGKILL means that it ignored the other two.
     Hung(Signal),
-    /// It showed more than it may, and was killed.
+    /// It showed more than it may, or started more processes, and was killed.
     Flooded,
     /// The harness was stopped (Ctrl-C), or had no more use for it, while it still ran.
     Stopped,

@@ -385,7 +385,7 @@ fn is_uninterruptible(thread: &Path) -> bool {
 }
 
 /// The number of the process (or thread) that was made last.
-fn last_pid() -> i32 {
+pub(super) fn last_pid() -> i32 {
     fs::read_to_string("/proc/loadavg")
         .ok()
         .and_then(|text| text.split_ascii_whitespace().last()?.parse().ok())

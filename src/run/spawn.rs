@@ -93,11 +93,12 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
         let tell = |number: i32| {
             let _ = write(&ours, &number.to_ne_bytes());
         };
-        let namespaces = image.computer.as_ref().and_then(|computer| computer.namespaces());
-        let errno = if let (Some(namespaces), Some(end_of_line)) = (namespaces, &end_of_line) {
+        let computer = image.computer.as_ref();
+        let namespaces = computer.and_then(|computer| Some((computer, computer.namespaces()?)));
+        let errno = if let (Some((computer, namespaces)), Some(end_of_line)) = (namespaces, &end_of_line) {
             let become_program = |terminal: &OwnedFd| {
                 let Err(errno) =
-                    settle(terminal).and_then(|()| image.execute(terminal, their_calls.as_ref()));
+                    settle(terminal, computer).and_then(|()| image.execute(terminal, their_calls.as_ref()));
                 give_up(&ours, errno)
             };
             match enter(namespaces, end_of_line, tell, become_program) {

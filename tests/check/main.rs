@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod classroom;
+mod hostile;
 mod input;
 mod reports;
 mod stored;

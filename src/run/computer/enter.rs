@@ -23,7 +23,7 @@ use nix::unistd::{Pid, read, setsid};
 use rustix::process::{DumpableBehavior, ioctl_tiocsctty, set_dumpable_behavior};
 
 use super::holder::{self, NAMESPACES};
-use super::privileges;
+use super::{Computer, privileges, work};
 use crate::run::descriptors::close_all_but;
 
 /// The stack of a process until it executes its program, in bytes.
@@ -61,6 +61,20 @@ impl Inside {
             }
         }
         found
+    }
+
+    /// How many processes and threads the program has now, itself included.
+    pub fn tasks(&self) -> u64 {
+        let processes = self.others().into_iter().chain(self.program.map(Pid::as_raw));
+        let threads = |pid: i32| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        processes.map(|pid| threads(pid) as u64).sum()
+    }
+
+    /// Kills everything.
+    pub fn kill(&self) {
+        if !self.reaped.load(Ordering::SeqCst) {
+            let _ = kill(self.init, Signal::SIGKILL);
+        }
     }
 
     /// Kills everything, and waits for its end.
@@ -114,13 +128,17 @@ pub(in crate::run) fn enter(
     Ok(())
 }
 
-/// In the second process: makes `terminal` its own, and shows it the processes of its own namespace only.
-pub(in crate::run) fn settle(terminal: &OwnedFd) -> nix::Result<()> {
+/// In the second process: makes `terminal` its own, shows it the processes of its own namespace only, and a
+/// working directory that only it sees.
+pub(in crate::run) fn settle(terminal: &OwnedFd, computer: &Computer) -> nix::Result<()> {
     setsid()?;
     ioctl_tiocsctty(terminal).map_err(privileges::errno)?;
     unshare(CloneFlags::CLONE_NEWNS)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>)?;
+    if let Some(original) = &computer.copied {
+        work::set_up(original)?;
+    }
     // Where memory is short, it goes before whoever watches it.
     fs::write("/proc/self/oom_score_adj", "1000").map_err(|_| Errno::EIO)
 }

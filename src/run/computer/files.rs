@@ -18,14 +18,16 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{Gid, Uid, chdir, chown, pivot_root};
 
 use super::privileges::ID;
+use super::work::CHANGES;
 use super::{Files, HOME, USER};
 
 /// What is taken over from the root directory: the system, without anyone's data.
 const SYSTEM: [&str; 13] =
     ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "libexec", "usr", "opt", "etc", "nix", "gnu", "snap"];
 
-/// What may be kept in each of the computer's own directories, in memory.
-const SPACE: &str = "size=256m,nr_inodes=64k";
+/// The directories that are a computer's own, and the mode of each.
+const OWN: [(&str, u32); 5] =
+    [("/tmp", 0o1777), ("/var/tmp", 0o1777), ("/run", 0o1777), ("/dev/shm", 0o1777), (HOME, 0o700)];
 
 /// A step that failed, and why.
 pub(super) type Failure = (&'static str, Errno);
@@ -38,6 +40,8 @@ pub(super) struct View {
     /// Read-only, besides the system.
     pub(super) readable: Vec<PathBuf>,
     pub(super) writable: Vec<PathBuf>,
+    /// How much the computer's own directories hold together.
+    pub(super) space_mib: u64,
     /// Files of `/etc` that are replaced, with their contents.
     pub(super) etc: Vec<(&'static str, String)>,
 }
@@ -67,12 +71,18 @@ impl View {
             ("passwd", users),
             ("group", format!("root:x:0:\ntty:x:5:\n{USER}:x:{ID}:\nnogroup:x:65534:\n")),
         ];
-        let mut readable: Vec<PathBuf> =
-            files.readable.iter().chain(tools).filter(|path| !is_system(path)).cloned().collect();
+        let readable = files.readable.iter().chain(&files.copied).chain(tools);
+        let mut readable: Vec<PathBuf> = readable.filter(|path| !is_system(path)).cloned().collect();
         // A directory before what is in it.
         readable.sort();
         readable.dedup();
-        View { base: base.to_owned(), readable, writable: files.writable.clone(), etc }
+        View {
+            base: base.to_owned(),
+            readable,
+            writable: files.writable.clone(),
+            space_mib: files.space_mib,
+            etc,
+        }
     }
 
     /// Makes this process, which has a mount namespace of its own, see this view and nothing else.
@@ -80,7 +90,7 @@ impl View {
         let at = |step: &'static str| move |errno: Errno| (step, errno);
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
             .map_err(at("cannot separate the mounts"))?;
-        self.memory(Path::new(""), &format!("mode=755,{SPACE}")).map_err(at("cannot mount a tmpfs"))?;
+        self.memory(Path::new(""), "mode=755,size=1m,nr_inodes=64k").map_err(at("cannot mount a tmpfs"))?;
         self.system().map_err(at("cannot mount the system"))?;
         self.devices().map_err(at("cannot mount /dev"))?;
         self.own_directories().map_err(at("cannot make /tmp and a home directory"))?;
@@ -133,18 +143,24 @@ impl View {
         ] {
             symlink(target, place.join(name)).map_err(errno)?;
         }
-        self.memory(Path::new("/dev/shm"), &format!("mode=1777,{SPACE}"))?;
         let terminals = self.directory(Path::new("/dev/pts"))?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
         mount(Some("devpts"), &terminals, Some("devpts"), flags, Some("newinstance,ptmxmode=0666,mode=0620"))
     }
 
     fn own_directories(&self) -> nix::Result<()> {
-        for path in ["/tmp", "/var/tmp", "/run"] {
-            self.memory(Path::new(path), &format!("mode=1777,{SPACE}"))?;
+        self.directory(Path::new(CHANGES))?;
+        let space = format!("mode=755,size={}m,nr_inodes=256k", self.space_mib);
+        let own = self.memory(Path::new("/.own"), &space)?;
+        for (number, (path, mode)) in OWN.into_iter().enumerate() {
+            let source = own.join(number.to_string());
+            DirBuilder::new().create(&source).map_err(errno)?;
+            fs::set_permissions(&source, fs::Permissions::from_mode(mode)).map_err(errno)?;
+            let place = self.directory(Path::new(path))?;
+            mount(Some(&source), &place, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
         }
-        let home = self.memory(Path::new(HOME), &format!("mode=700,{SPACE}"))?;
-        chown(&home, Some(Uid::from_raw(ID)), Some(Gid::from_raw(ID)))
+        chown(&self.place(Path::new(HOME)), Some(Uid::from_raw(ID)), Some(Gid::from_raw(ID)))?;
+        umount2(&own, MntFlags::MNT_DETACH)
     }
 
     fn etc(&self) -> nix::Result<()> {

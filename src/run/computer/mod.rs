@@ -16,6 +16,7 @@ mod files;
 mod holder;
 mod network;
 mod privileges;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,10 @@ pub(super) const USER: &str = "student";
 
 pub(in crate::run) use self::exposure::PLACES as TOOL_PLACES;
 
+/// How much a program may change in its working directory, and how much may be kept in `/tmp`, the home
+/// directory and the like of a computer, all together.
+pub const SPACE_MIB: u64 = 128;
+
 /// What programs on an isolated computer are told of it by their environment.
 pub(super) fn environment() -> Vec<(OsString, OsString)> {
     let mut environment: Vec<(OsString, OsString)> = [("HOME", HOME), ("USER", USER), ("LOGNAME", USER)]
@@ -59,12 +64,22 @@ pub(super) fn environment() -> Vec<(OsString, OsString)> {
 
 /// What the programs of a session find of this computer's files, besides the system and the tools in
 /// `PATH`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Files {
     /// Directories that they may write to. They belong to the programs' user from then on.
     pub writable: Vec<PathBuf>,
     /// Files and directories that they may only read.
     pub readable: Vec<PathBuf>,
+    /// The directory that each program is given a copy of, at the same path.
+    pub copied: Option<PathBuf>,
+    /// How much may be kept in `/tmp`, the home directory and the like, all together.
+    pub space_mib: u64,
+}
+
+impl Default for Files {
+    fn default() -> Files {
+        Files { writable: Vec::new(), readable: Vec::new(), copied: None, space_mib: SPACE_MIB }
+    }
 }
 
 impl Files {
@@ -107,7 +122,7 @@ impl Computers {
     pub fn isolated(files: &Files) -> Result<Computers, Unavailable> {
         let computer = |name, own: Ipv4Addr, other: Ipv4Addr| {
             let holder = Holder::start(name, own, other, files)?;
-            Ok(Arc::new(Computer { address: own.into(), holder: Some(holder) }))
+            Ok(Arc::new(Computer { address: own.into(), holder: Some(holder), copied: files.copied.clone() }))
         };
         Ok(Computers {
             server: computer("server", SERVER, CLIENT)?,
@@ -117,7 +132,7 @@ impl Computers {
 
     /// This computer, twice.
     pub fn shared() -> Computers {
-        let here = Arc::new(Computer { address: Ipv4Addr::LOCALHOST.into(), holder: None });
+        let here = Arc::new(Computer { address: Ipv4Addr::LOCALHOST.into(), holder: None, copied: None });
         Computers { server: Arc::clone(&here), client: here }
     }
 }
@@ -133,6 +148,8 @@ pub fn owner() -> Option<(u32, u32)> {
 pub struct Computer {
     address: IpAddr,
     holder: Option<Holder>,
+    /// The directory that each program on it is given a copy of.
+    copied: Option<PathBuf>,
 }
 
 impl Computer {

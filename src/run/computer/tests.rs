@@ -116,7 +116,7 @@ fn only_working_directories_and_memory_can_be_written_to() {
     for path in [&tool, &hidden] {
         std::fs::write(path.join("note"), "text\n").expect("written");
     }
-    let files = Files { writable: vec![work.clone()], readable: vec![tool.clone()] };
+    let files = Files { writable: vec![work.clone()], readable: vec![tool.clone()], ..Files::default() };
     let Some(computers) = computers(&files) else { return };
     let show = std::path::Path::display;
     let run = play(
@@ -124,7 +124,7 @@ fn only_working_directories_and_memory_can_be_written_to() {
         &format!(
             "cd {}; echo result > file; cat {}/note; echo x > {1}/new; ls {}; for d in / /etc /usr /usr/bin; do touch $d/echolog-x; done; \
              cat /etc/shadow; for d in /tmp /dev/shm ~; do touch $d/x && echo $d; done; ls /proc/1/fd; cat /proc/1/environ; \
-             dd if=/dev/zero of=/tmp/big bs=1M count=300 2>&1 | grep -o 'No space'; cat /proc/mounts | grep -c '/etc ro'; mknod x b 7 0; unshare -Ur mount -o remount,rw /usr; exit 0",
+             dd if=/dev/zero of=/tmp/big bs=1M count=150 2>&1 | grep -o 'No space'; cat /proc/mounts | grep -c '/etc ro'; mknod x b 7 0; unshare -Ur mount -o remount,rw /usr; exit 0",
             show(&work),
             show(&tool),
             show(&hidden)

@@ -10,6 +10,7 @@ use nix::sys::wait::WaitStatus;
 
 use super::Program;
 use super::state::{Exceeded, Shared, Shown};
+use crate::error::Fault;
 use crate::run::clock::{Clock, Waited, lock};
 use crate::run::outcome::Ending;
 use crate::run::processes;
@@ -62,7 +63,9 @@ impl Program {
         let state = lock(&self.shared.state);
         match state.exited {
             _ if state.fault.is_some() => Some(Ending::Stopped),
-            _ if state.exceeded == Some(Exceeded::Output) => Some(Ending::Flooded),
+            _ if matches!(state.exceeded, Some(Exceeded::Output | Exceeded::Processes(_))) => {
+                Some(Ending::Flooded)
+            }
             Some((WaitStatus::Exited(_, status), _)) => Some(Ending::Exited(status)),
             Some((WaitStatus::Signaled(_, signal, _), _)) => Some(Ending::Signalled(signal)),
             Some(_) | None => None,
@@ -87,11 +90,15 @@ impl Program {
         })
     }
 
-    /// An error when this machine could not go on reading what the program shows, which was ended then.
+    /// An error when this machine could not go on reading what the program shows, or had no memory for it; it
+    /// was ended then.
     pub fn check_sound(&self) -> anyhow::Result<()> {
-        match &lock(&self.shared.state).fault {
-            Some(fault) => Err(anyhow!("{fault}")),
-            None => Ok(()),
+        let fault = lock(&self.shared.state).fault.clone();
+        match (fault, self.was_sacrificed()) {
+            (Some(fault), _) => Err(anyhow!("{fault}")),
+            // Others can be run all the same.
+            (None, Some(why)) => Err(Fault::usage(why).into()),
+            (None, None) => Ok(()),
         }
     }
 
@@ -102,6 +109,7 @@ impl Program {
 
     /// What its processes are doing.
     pub fn activity(&self) -> processes::Activity {
+        self.bound_processes();
         lock(&self.session).activity()
     }
 

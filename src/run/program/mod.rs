@@ -12,6 +12,7 @@ mod start;
 mod state;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -50,6 +51,10 @@ pub struct Program {
     process: Option<Process>,
     computer: Option<Arc<Computer>>,
     finished: bool,
+    limits: Limits,
+    /// The number that was last given to a process anywhere, and how many processes and threads it had, when
+    /// they were last counted.
+    counted: Mutex<(i32, u64)>,
     session: Arc<Mutex<processes::Session>>,
 }
 

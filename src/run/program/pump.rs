@@ -13,6 +13,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::state::{Exceeded, Shared, Shown};
+use super::usage;
 use crate::run::clock::{Clock, lock};
 use crate::run::transcript::Stream;
 
@@ -27,6 +28,8 @@ pub(super) struct Pump {
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Clock,
     pub(super) limit: usize,
+    /// How many processes the kernel had ended for want of memory before.
+    pub(super) kills: u64,
 }
 
 impl Pump {
@@ -70,7 +73,11 @@ impl Pump {
             if alive && let Some(status) = self.death() {
                 alive = false;
                 silence = SILENCE.try_into().unwrap_or(PollTimeout::NONE);
-                lock(&self.shared.state).exited = Some((status, self.clock.now()));
+                let used = usage::of_ended(self.pid, self.kills);
+                let mut state = lock(&self.shared.state);
+                state.used = used;
+                state.exited = Some((status, self.clock.now()));
+                drop(state);
                 self.clock.notify();
             }
             let mut seen = false;

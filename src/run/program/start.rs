@@ -15,6 +15,7 @@ use nix::unistd::{getpid, pipe2};
 use super::Program;
 use super::pump::Pump;
 use super::state::Shared;
+use super::usage::kills_for_memory;
 use crate::run::clock::Clock;
 use crate::run::command::{Spec, Values};
 use crate::run::descriptors::pidfd;
@@ -87,10 +88,20 @@ impl Program {
             process: Some(process),
             computer: spec.computer.clone(),
             finished: false,
+            limits: limits.clone(),
+            counted: Mutex::new((pid.as_raw(), 0)),
             session: Arc::new(Mutex::new(processes::Session::of(pid.as_raw()))),
         };
         let death = pidfd(pid).context("the process cannot be watched")?;
-        let pump = Pump { pid, death, streams: outputs, shared, clock: clock.clone(), limit: limits.output };
+        let pump = Pump {
+            pid,
+            death,
+            streams: outputs,
+            shared,
+            clock: clock.clone(),
+            limit: limits.output,
+            kills: kills_for_memory(),
+        };
         program.pump = Some(thread::Builder::new().name("pump".to_owned()).spawn(move || pump.run())?);
         Ok(program)
     }

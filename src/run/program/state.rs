@@ -27,6 +27,7 @@ impl Shared {
             pending: VecDeque::new(),
             closing: false,
             exited: None,
+            used: Used::default(),
             exceeded: None,
             output: Shown::Coming,
             leave: false,
@@ -53,6 +54,8 @@ pub(super) struct State {
     pub(super) closing: bool,
     /// The process's end, and when.
     pub(super) exited: Option<(WaitStatus, Duration)>,
+    /// What it and its children had used when it ended.
+    pub(super) used: Used,
     /// What it had too much of, before it ended.
     pub(super) exceeded: Option<Exceeded>,
     pub(super) output: Shown,
@@ -62,11 +65,23 @@ pub(super) struct State {
     pub(super) fault: Option<String>,
 }
 
+/// What a program had used when it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Used {
+    /// Bytes of memory, of the process of its that used most.
+    pub(super) memory: u64,
+    pub(super) cpu: Duration,
+    /// Whether the kernel had to end processes for want of memory since it was started.
+    pub(super) memory_was_short: bool,
+}
+
 /// What a program had too much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exceeded {
     Output,
     Time,
+    /// Processes and threads: how many it had at once.
+    Processes(u64),
 }
 
 /// How far a program's output has come.
