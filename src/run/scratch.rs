@@ -76,7 +76,8 @@ fn sweep(place: &Path) {
     let user = geteuid().as_raw();
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let is_ours = |name: &&str| name.starts_with(PREFIX) || name.starts_with(UNLOCKED);
+        let Some(name) = name.to_str().filter(is_ours) else { continue };
         let Ok(data) = entry.metadata() else { continue };
         let is_old = || {
             let age = data.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
@@ -161,10 +162,14 @@ mod tests {
         let left = place.path().join("echolog-tmp-left");
         let other = place.path().join("echolog-notes");
         let fresh = place.path().join("echolog-new-fresh");
-        for path in [&left, &other, &fresh] {
+        let stale = place.path().join("echolog-new-stale");
+        for path in [&left, &other, &fresh, &stale] {
             fs::create_dir_all(path.join("inner")).expect("made");
         }
+        let long_ago = SystemTime::now() - 2 * LOCKED_WITHIN;
+        File::open(&stale).and_then(|stale| stale.set_modified(long_ago)).expect("set");
         sweep(place.path());
         assert!(!left.exists() && other.exists() && fresh.exists() && used.path().exists());
+        assert!(!stale.exists());
     }
 }
