@@ -135,6 +135,11 @@ fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: imp
             Ok(_) if is_uninterruptible(&thread) => runs = true,
             Ok(call) => {
                 let Some(call) = Call::parse(&call) else { continue };
+                if !call.waits_for_others() && is_held(&thread) {
+                    // It goes on as soon as this machine lets it: when its file was read, for example.
+                    runs = true;
+                    continue;
+                }
                 let files = call.files(pid);
                 let at_terminal = files.iter().flatten().any(|&file| is_terminal(pid, file));
                 if at_terminal {
@@ -266,6 +271,19 @@ impl Call {
         None
     }
 
+    /// Whether it waits for others whenever it waits: for this machine it does not.
+    fn waits_for_others(&self) -> bool {
+        self.is(&[
+            libc::SYS_futex,
+            libc::SYS_accept,
+            libc::SYS_accept4,
+            libc::SYS_recvfrom,
+            libc::SYS_recvmsg,
+        ]) || self.is(&[libc::SYS_ppoll, POLL, libc::SYS_pselect6, SELECT])
+            || self.is(&[libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2, EPOLL_WAIT])
+            || self.is(&[libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_wait4, libc::SYS_waitid])
+    }
+
     /// Whether it waits for another thread, and not for ever (futex(2)).
     fn waits_for_thread_with_timeout(&self) -> bool {
         let is_wait = self.argument(1).is_some_and(|operation| {
@@ -346,6 +364,13 @@ fn is_socket(pid: i32, file: u64) -> bool {
 fn is_terminal(pid: i32, file: u64) -> bool {
     fs::read_link(format!("/proc/{pid}/fd/{file}"))
         .is_ok_and(|path| path.starts_with("/dev/pts") || path.as_os_str() == "/dev/tty")
+}
+
+/// Whether the kernel holds a thread in an uninterruptible sleep: while it reads from a disk, for example.
+fn is_held(thread: &Path) -> bool {
+    let text = fs::read(thread.join("stat")).unwrap_or_default();
+    let after = text.iter().rposition(|&byte| byte == b')');
+    after.and_then(|at| text.get(at + 2)) == Some(&b'D')
 }
 
 /// A line of `/proc/PID/stat`, as far as it is needed here.
@@ -478,6 +503,8 @@ pub fn command_line(pid: i32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt as _;
+
     use super::*;
 
     #[test]
@@ -505,6 +532,37 @@ mod tests {
             child.wait().expect("cat ends");
             drop(end);
         });
+    }
+
+    #[test]
+    fn a_process_that_the_kernel_holds_is_not_taken_for_one_that_waits() {
+        if !crate::tools::needs(&["python3"]) {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).expect("made");
+        // Its child waits for the other end of the pipe before it executes anything, and it for its child: that
+        // is an uninterruptible sleep (vfork(2)).
+        let code = "import os; os.posix_spawn('/bin/true', ['true'], {}, file_actions=\
+                    [(os.POSIX_SPAWN_OPEN, 0, 'pipe', os.O_RDONLY, 0)])";
+        let mut child = std::process::Command::new("python3")
+            .args(["-c", code])
+            .current_dir(dir.path())
+            .process_group(0)
+            .spawn()
+            .expect("python3");
+        let pid = child.id().cast_signed();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let thread = PathBuf::from(format!("/proc/{pid}/task/{pid}"));
+        while !is_held(&thread) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        let held = is_held(&thread);
+        let activity = Session::of(pid).activity();
+        nix::sys::signal::killpg(Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).expect("there");
+        child.wait().expect("it ends");
+        assert!(held, "it was not held");
+        assert!(activity.running, "{activity:?}");
     }
 
     #[test]
