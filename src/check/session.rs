@@ -145,7 +145,7 @@ impl<'a> Session<'a> {
     /// From here on a flood of the client does not end a wait: it is no longer part of the session.
     pub fn leave_client_out(&mut self) {
         if let Some(client) = self.client.take() {
-            client.program.finish();
+            drop(client.program);
         }
     }
 
@@ -373,7 +373,7 @@ impl<'a> Session<'a> {
     /// the port stays this session's.
     pub fn interval(&mut self) {
         for tested in self.client.take().into_iter().chain(self.server.take()) {
-            tested.program.finish();
+            drop(tested.program);
         }
         self.proxy.close();
     }
@@ -382,7 +382,7 @@ impl<'a> Session<'a> {
     /// left in the kernel.
     pub fn clear(mut self) {
         for tested in self.client.take().into_iter().chain(self.server.take()) {
-            tested.program.finish();
+            drop(tested.program);
         }
         self.proxy.hang_up();
     }
