@@ -1,6 +1,6 @@
 //! Whether the programs run on computers of their own, decided once for a run.
 //!
-//! What always holds: they do only after this program's own pair was judged in the same surroundings, and
+//! What always holds: nothing is judged before this program's own pair was judged in the same surroundings, and
 //! nothing was wrong. So what this machine cannot do is never a verdict on a submission.
 
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
 
+use super::machine;
 use super::requirement::Id;
 use super::rounds;
 use super::setup::Setup;
@@ -40,34 +41,45 @@ pub struct Decision {
 }
 
 impl Isolation {
-    /// Tries out, with the executable at `echolog`, what is asked for.
+    /// Tries out, with the executable at `echolog`, what is asked for. An error where nothing can be judged on this
+    /// machine, isolated or not.
     pub fn decide(self, echolog: &Path, limits: &Limits) -> Result<Decision> {
-        if self == Isolation::None {
-            return Ok(Decision { isolated: false, why_not: None });
-        }
-        match try_out(echolog, limits) {
-            Ok(()) => Ok(Decision { isolated: true, why_not: None }),
-            Err(error) if clock::stopped() => Err(error),
-            Err(error) if self == Isolation::Required => {
-                let fault = Fault::usage("the programs cannot be isolated");
-                Err(fault.hint("--isolation=auto judges what can be judged without").because(error).into())
+        let why_not = if self == Isolation::None {
+            None
+        } else {
+            match try_out(echolog, limits, true) {
+                Ok(()) => return Ok(Decision { isolated: true, why_not: None }),
+                Err(error) if clock::stopped() => return Err(error),
+                Err(error) if self == Isolation::Required => {
+                    let fault = Fault::usage("the programs cannot be isolated");
+                    let hint = "--isolation=auto judges what can be judged without";
+                    return Err(fault.hint(hint).because(error).into());
+                }
+                Err(error) => Some(format!("{error:#}")),
             }
-            Err(error) => Ok(Decision { isolated: false, why_not: Some(format!("{error:#}")) }),
+        };
+        machine::has_loopback()?;
+        match try_out(echolog, limits, false) {
+            Ok(()) => Ok(Decision { isolated: false, why_not }),
+            Err(error) if clock::stopped() => Err(error),
+            Err(error) => Err(Fault::usage("this machine cannot judge programs").because(error).into()),
         }
     }
 }
 
-/// Plays one session of this program's own pair on computers of their own.
-fn try_out(echolog: &Path, limits: &Limits) -> Result<()> {
-    // The reason is clearer than that of a session.
-    drop(Computers::isolated(&Files::default())?);
+/// Plays one session of this program's own pair, on computers of their own if they are to be `isolated`.
+fn try_out(echolog: &Path, limits: &Limits, isolated: bool) -> Result<()> {
+    if isolated {
+        // The reason is clearer than that of a session.
+        drop(Computers::isolated(&Files::default())?);
+    }
     let own = Submission::own(echolog)?;
-    let setup = Setup::open(&own, limits, Duration::ZERO, true)?;
+    let setup = Setup::open(&own, limits, Duration::ZERO, isolated)?;
     let wanted =
         |id| [Id::S1, Id::S2, Id::S3, Id::S4, Id::S5, Id::C1, Id::C2, Id::C3, Id::C4, Id::C5].contains(&id);
     let round = rounds::play(&setup, &wanted, &|| ()).context("this program's own pair cannot be played")?;
     match round.rulings.iter().find(|(_, ruling, _)| !ruling.passes()) {
-        Some((id, ..)) => bail!("this program's own pair fails {id} there"),
+        Some((id, ..)) => bail!("this program's own pair fails {id} here"),
         None if round.rulings.is_empty() => Err(anyhow!("nothing was judged")),
         None => Ok(()),
     }

@@ -169,6 +169,7 @@ impl CheckArgs {
             }
         }
         let mut check = self.check(submissions, &course);
+        check::is_ready(check.jobs.min(check.submissions.len()).max(1))?;
         let decision = self.isolation.decide(&env::current_exe()?, &check.limits)?;
         check.isolated = decision.isolated;
         if let Some(why) = &decision.why_not {
@@ -283,7 +284,8 @@ impl CheckArgs {
     }
 
     fn check(&self, submissions: Vec<Submission>, course: &Course) -> Check {
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        let processors =
+            || std::thread::available_parallelism().map_or(1, usize::from).min(check::most_jobs());
         let memory = self.memory.or(course.memory).unwrap_or(MEMORY);
         let limits = Limits {
             time: self.timeout.or(course.timeout).unwrap_or(Limits::default().time),

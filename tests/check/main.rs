@@ -7,6 +7,7 @@ mod common;
 mod classroom;
 mod hostile;
 mod input;
+mod machine;
 mod reports;
 mod stored;
 
@@ -175,16 +176,6 @@ fn the_command_that_a_finding_names_repeats_it() {
         first.json()["submissions"][0]["findings"][1]["again"].as_str().expect("a command").to_owned();
     let second = Checked::run(Command::new("sh").args(["-c", &again]));
     second.ends_with(1).says("R8 crashed").says("ConnectionResetError").says("0 of 1 pass");
-}
-
-#[apply(test)]
-fn a_machine_without_enough_files_is_an_error_of_the_run_and_not_a_verdict() {
-    common::needs(&["sh"]);
-    let script = format!("ulimit -n 40; exec {ECHOLOG} check --isolation=none");
-    let checked = Checked::run(Command::new("sh").args(["-c", &script]));
-    checked.ends_with(2);
-    assert!(checked.err.starts_with("error: this machine cannot judge echolog: "), "{checked}");
-    checked.assert().stderr(predicate::str::contains("Too many open files"));
 }
 
 #[apply(test)]
