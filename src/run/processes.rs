@@ -131,12 +131,10 @@ fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: imp
                 // A process that has ended and was not waited for yet is not running.
                 runs |= stat(pid).is_some_and(|stat| !stat.ended);
             }
-            // It waits for a disk: for a page of its program, or in a call.
-            Ok(_) if is_uninterruptible(&thread) => runs = true,
             Ok(call) => {
                 let Some(call) = Call::parse(&call) else { continue };
-                if !call.waits_for_others() && is_held(&thread) {
-                    // It goes on as soon as this machine lets it: when its file was read, for example.
+                if call.waits_for_this_process() || (!call.waits_for_others() && is_held(&thread)) {
+                    // It goes on as soon as this machine lets it: when a page of it was read, for example.
                     runs = true;
                     continue;
                 }
@@ -284,6 +282,11 @@ impl Call {
             || self.is(&[libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_wait4, libc::SYS_waitid])
     }
 
+    /// Whether it waits until this process has noted it (see [`super::listening`]).
+    fn waits_for_this_process(&self) -> bool {
+        self.is(&[libc::SYS_listen])
+    }
+
     /// Whether it waits for another thread, and not for ever (futex(2)).
     fn waits_for_thread_with_timeout(&self) -> bool {
         let is_wait = self.argument(1).is_some_and(|operation| {
@@ -400,13 +403,6 @@ fn stat(pid: i32) -> Option<Stat> {
     let ended = matches!(state, "Z" | "X" | "x");
     let between_programs = environment_end == 0 && !ended && flags & KERNEL_THREAD == 0;
     Some(Stat { sleeps: state == "S", ended, between_programs, faults: minor + major })
-}
-
-/// Whether a thread is in a sleep that no signal ends (state `D`), which the kernel itself ends soon.
-fn is_uninterruptible(thread: &Path) -> bool {
-    let text = fs::read(thread.join("stat")).unwrap_or_default();
-    let state = memchr::memrchr(b')', &text).and_then(|end| text.get(end + 2));
-    state == Some(&b'D')
 }
 
 /// The number of the process (or thread) that was made last.
