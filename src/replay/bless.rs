@@ -114,12 +114,15 @@ fn bless_one(fixture: &Fixture, verdicts: &[&Verdict]) -> Result<BlessResult> {
         return Ok(BlessResult::Unsound(unsound));
     }
     let stopped = verdicts.iter().any(|verdict| verdict.not_run == Some(NotRun::Stopped));
-    let sessions: Vec<(String, &Outcome)> = verdicts
+    let mut sessions: Vec<(String, &Outcome)> = verdicts
         .iter()
         .flat_map(|verdict| {
             verdict.played.iter().map(|(wire, played)| (format!("{}::{wire}", verdict.drive), played))
         })
         .collect();
+    // The goldens come from a session with a proxy, if there is one: without, both programs have the same
+    // address. Which session was over first decides nothing.
+    sessions.sort_by_key(|(name, played)| (played.tape.is_none(), name.clone()));
     let Some((first, played)) = sessions.first().filter(|_| !stopped) else {
         let why = verdicts.iter().find_map(|verdict| verdict.not_run.clone());
         return Ok(BlessResult::NotPlayed(why.unwrap_or(NotRun::Stopped)));

@@ -70,7 +70,7 @@ pub(super) fn await_ready(
 /// that is never quiet is waited for no longer than [`BANNER`].
 fn await_banner(server: &Program, clock: &Clock) {
     let watcher = server.watcher();
-    let (mut quiet, mut shown) = (Quiet::brief(), 0);
+    let (mut quiet, mut shown) = (Quiet::default(), 0);
     let _ = clock.watch(clock.now() + BANNER, || {
         let screen = server.view(|seen| seen.screen().len());
         let moved = std::mem::replace(&mut shown, screen) != screen || !watcher.took_all();

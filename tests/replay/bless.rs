@@ -54,6 +54,39 @@ fn sessions_that_show_different_screens_are_refused() {
     assert!(!fixtures.dir("new").join("server.golden").exists(), "{ended}");
 }
 
+/// A server that prints its own address after that of the client.
+const LATE: &str = "\
+import socket, sys
+listener = socket.create_server(('', int(sys.argv[1])))
+client, address = listener.accept()
+print('client at', address[0])
+print('server at 127.0.0.1')
+log = b''
+for line in client.makefile('rb'):
+    if line == b'quit\\n':
+        break
+    print('got', line.decode(), end='')
+    log += line
+client.sendall(log)
+";
+
+#[apply(test)]
+fn an_address_that_both_programs_have_on_the_direct_wire_is_told_by_the_other_wires() {
+    common::needs(&["python3"]);
+    let (fixtures, programs) = (Fixtures::new(), Fixtures::new());
+    fixtures.write("new/messages.txt", b"hello\nquit\n");
+    programs.write("late.py", LATE.as_bytes());
+    let server = format!("python3 {}/late.py {{port}}", programs.path());
+    let arguments = ["--bless", fixtures.path(), "--drive", "script", "--server", &server];
+    // Side by side, another session might be over first by chance.
+    let ended = Replay::of(&arguments).and(&["--jobs", "1"]).run();
+    ended.ends_with(0).says("4 passed").says("blessed new");
+    assert_eq!(
+        fixtures.read("new/server.golden"),
+        "client at [CLIENT_ADDRESS]\nserver at [SERVER_ADDRESS]\ngot hello\n"
+    );
+}
+
 #[apply(test)]
 fn a_screen_with_a_placeholder_on_it_is_refused() {
     common::needs(&["python3"]);
