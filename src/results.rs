@@ -2,14 +2,15 @@
 //!
 //! What always holds: nothing in here decides or renders anything. `check` and `replay` fill it in,
 //! `report` renders it, and a stored file gives the same report as the run that wrote it. Values that
-//! differ between two runs of the same thing (times, ports) stand in fields named `measured` only.
+//! differ between two runs of the same thing (times, and with them sessions) stand in fields named
+//! `measured` only.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 /// The version of this format. It grows when a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// All that one run of `check` or `replay` found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -299,11 +300,19 @@ pub struct Finding {
     pub differing: Vec<Outcome>,
     /// The command that judges it again.
     pub again: String,
-    /// The session that was judged, in time order; empty for a pass that was not asked to keep it.
+    /// How long it took, and the session that was judged.
+    pub measured: Measured,
+}
+
+/// A session as it was played: when everything happened, and how the bytes came in pieces, is not the same
+/// twice.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Its events in time order; none for a pass.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub session: Vec<Event>,
-    /// Seconds that it took.
-    pub measured: f64,
 }
 
 /// The result for one submission.
@@ -354,14 +363,28 @@ pub struct Case {
     /// The command that accepts the output as the new goldens, where nothing else is wrong.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accept: Option<String>,
+    /// How long its sessions took, and the sessions that were asked for.
+    pub measured: Sessions,
+}
+
+/// The sessions of a case as they were played.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sessions {
+    /// Seconds that they took, taken together.
+    pub seconds: f64,
     /// Whole sessions, where they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub shown: Vec<Shown>,
-    /// Seconds that its sessions took, taken together.
-    pub measured: f64,
 }
 
 impl Case {
+    /// The same without whole sessions.
+    #[must_use]
+    pub fn without_sessions(&self) -> Case {
+        let measured = Sessions { shown: Vec::new(), ..self.measured.clone() };
+        Case { measured, ..self.clone() }
+    }
+
     /// Its name among the cases of its fixture.
     pub fn name(&self) -> String {
         format!("{}::{}", self.drive, self.wire)
@@ -495,7 +518,7 @@ mod tests {
         results.stopped.push("ada".into());
         let text = serde_json::to_string(&results).unwrap();
         assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), results);
-        let old = r#"{"schema":1,"job":"replay","stopped":[],"measured":{"began":0,"seconds":0.5}}"#;
+        let old = r#"{"schema":2,"job":"replay","stopped":[],"measured":{"began":0,"seconds":0.5}}"#;
         let old: Results = serde_json::from_str(old).unwrap();
         assert_eq!((old.job, old.count()), (Job::Replay, Count::default()));
     }

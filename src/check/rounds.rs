@@ -14,7 +14,7 @@ use super::recording;
 use super::requirement::{Id, Judge, Requirement, TABLE};
 use super::setup::Setup;
 use crate::escape;
-use crate::results::{Evidence, Finding, Outcome};
+use crate::results::{Evidence, Finding, Measured, Outcome};
 use crate::run::pool::{self, Worker};
 
 /// How many sessions of one submission are played side by side.
@@ -189,7 +189,6 @@ fn finding(id: Id, ruling: Ruling, seconds: f64, again: &str) -> Finding {
         advice: safe(advice),
         differing: Vec::new(),
         again: format!("{again} --only {id}"),
-        session: ruling.session,
-        measured: seconds,
+        measured: Measured { seconds, session: ruling.session },
     }
 }

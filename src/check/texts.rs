@@ -116,9 +116,13 @@ pub fn to_the_letter(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     } else if let Some(text) = lacks(&server.screen) {
         fail(format!("the server does not show \"{text}\" as often as it was typed; {}", server.shows()))
     } else if let Some(text) = lacks(log) {
-        let times = messages.iter().filter(|other| *other == text).count();
-        let times = if times > 1 { format!("{times} times ") } else { String::new() };
-        fail(format!("\"{text}\" was typed {times}and does not stand so in the log; {}", printed(log)))
+        let typed = messages.iter().filter(|other| *other == text).count();
+        let times = |count: usize| if count == 1 { "once".to_owned() } else { format!("{count} times") };
+        let logged = match facts::count_exactly(log, text) {
+            0 => "is not in the log like that".to_owned(),
+            count => format!("is in the log {}", times(count)),
+        };
+        fail(format!("\"{text}\" was typed {} and {logged}; {}", times(typed), printed(log)))
     } else {
         pass("the server's screen and the log show every message to the letter")
     };

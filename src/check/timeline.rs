@@ -55,12 +55,14 @@ fn of_program(tested: &Tested) -> Vec<Event> {
         transcript.pieces().filter_map(event).collect::<Vec<_>>()
     });
     if let Some((ending, at)) = tested.ending().zip(tested.ended_at()) {
+        // Its last output may be read after it has ended.
+        let printed = events.last().map_or(0, |event| event.at);
         let text = match ending {
             Ending::Exited(status) => format!("ended with status {status}"),
             Ending::Signalled(signal) => format!("ended by {signal}"),
             _ => "was ended".to_string(),
         };
-        events.push(Event { at: micros(at), kind: end, text });
+        events.push(Event { at: micros(at).max(printed), kind: end, text });
     }
     events
 }

@@ -11,7 +11,9 @@ use super::session;
 use super::verdict::{End, Failure, Flaw, LogFlaw, NotRun, Verdict};
 use super::{BlessResult, Blessed, Change, Plan};
 use crate::escape;
-use crate::results::{self, Blessing, Case, Diff, DiffKind, Event, EventKind, Planned, Role, Shown};
+use crate::results::{
+    self, Blessing, Case, Diff, DiffKind, Event, EventKind, Planned, Role, Sessions, Shown,
+};
 use crate::run::program::{Ending, Run};
 use crate::run::transcript::Stream;
 
@@ -35,8 +37,10 @@ impl From<&Verdict> for Case {
             sessions: verdict.sessions,
             failures: verdict.failures.iter().map(failure).collect(),
             accept: verdict.is_acceptable().then(|| escape::show(verdict.accept.as_bytes())),
-            shown: verdict.played.iter().map(|(wire, played)| shown(wire.to_string(), played)).collect(),
-            measured: verdict.took.as_secs_f64(),
+            measured: Sessions {
+                seconds: verdict.took.as_secs_f64(),
+                shown: verdict.played.iter().map(|(wire, played)| shown(wire.to_string(), played)).collect(),
+            },
         }
     }
 }

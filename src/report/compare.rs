@@ -107,7 +107,7 @@ fn human(changes: &[Change], style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::Job;
+    use crate::results::{Job, Sessions};
 
     fn run(verdicts: &[(&str, Outcome)], seconds: f64) -> Results {
         let mut results = Results::begin(Job::Replay);
@@ -121,8 +121,7 @@ mod tests {
                 sessions: 1,
                 failures: Vec::new(),
                 accept: None,
-                shown: Vec::new(),
-                measured: seconds,
+                measured: Sessions { seconds, shown: Vec::new() },
             });
         }
         results

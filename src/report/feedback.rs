@@ -57,7 +57,7 @@ fn clean(finding: &mut Finding) {
     for text in [&mut evidence.done, &mut evidence.expected, &mut evidence.happened, &mut finding.advice] {
         *text = without_paths(text);
     }
-    for event in &mut finding.session {
+    for event in &mut finding.measured.session {
         event.text = without_paths(&event.text);
     }
 }

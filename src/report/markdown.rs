@@ -5,7 +5,7 @@
 use super::human::{self, Style, plural};
 use super::tables::{self, Row};
 use crate::escape;
-use crate::results::{Case, Finding, Job, Outcome, Results, Submission};
+use crate::results::{Finding, Job, Outcome, Results, Submission};
 
 /// The whole report.
 pub fn render(results: &Results) -> String {
@@ -77,7 +77,11 @@ fn check(results: &Results) -> String {
 
 /// The report on one submission alone.
 fn single(one: &Submission, results: &Results) -> String {
-    let mut text = format!("# {}\n\n{}", inline(&one.name), tables::tally(one));
+    let about = "A server and a client that belong together were run, and checked requirement by requirement: S is \
+                 about the server, C about the client, R about what either does when the network or the other \
+                 program behaves unusually.";
+    let outcome = if one.error.is_some() { "Could not be run".to_owned() } else { tables::tally(one) };
+    let mut text = format!("# {}\n\n{about}\n\n{outcome}", inline(&one.name));
     if tables::is_weighted(results) {
         let points = tables::points(one, results).unwrap_or_default();
         text += &format!(", {points} of {} points", tables::total(results));
@@ -98,20 +102,30 @@ pub fn submission(submission: &Submission, results: &Results) -> String {
     if let Some(why) = &submission.error {
         return text + &format!("Nothing could be run:\n\n{}", block(why));
     }
-    text += "| | requirement | verdict |\n|---|---|---|\n";
+    let weighted = tables::is_weighted(results);
+    text += if weighted {
+        "| | requirement | verdict | points |\n|---|---|---|---:|\n"
+    } else {
+        "| | requirement | verdict |\n|---|---|---|\n"
+    };
     for row in tables::rows(submission) {
+        let points = if weighted { format!(" {} |", row.points(results)) } else { String::new() };
         text += &match row {
             Row::One(finding) => format!(
-                "| {} | {} {} | {} |\n",
+                "| {} | {} {} | {} |{points}\n",
                 sign(finding.outcome),
                 finding.requirement,
                 inline(tables::words(results, &finding.requirement)),
                 finding.outcome.word()
             ),
-            Row::Folded(ids, why) => {
-                format!("| {} | {ids} | not run: {} |\n", sign(Outcome::NotRun), inline(&why))
+            Row::Folded(findings, why) => {
+                let ids = tables::ids_of(&findings);
+                format!("| {} | {ids} | not run: {} |{points}\n", sign(Outcome::NotRun), inline(&why))
             }
         };
+    }
+    if !submission.passes() {
+        text += "\nIn texts that a program printed, \\| stands for the end of a line.\n";
     }
     for finding in submission.findings.iter().filter(|finding| finding.outcome.is_failure()) {
         text += &details(finding, results);
@@ -154,7 +168,7 @@ fn replay(results: &Results) -> String {
     }
     for case in results.cases.iter().filter(|case| !case.failures.is_empty()) {
         let name = inline(&format!("{}::{}", case.fixture, case.name()));
-        let told = Case { shown: Vec::new(), ..case.clone() };
+        let told = case.without_sessions();
         let words = human::Cases::new(Style::PLAIN, false).case(&told);
         text += &format!("\n<details><summary>{name}</summary>\n\n{}\n</details>\n", block(&words));
     }

@@ -55,7 +55,7 @@ fn of_submission(submission: &Submission, results: &Results) -> Vec<Row> {
         suite: suite.clone(),
         case: format!("{} {}", finding.requirement, tables::words(results, &finding.requirement)),
         outcome: Some(finding.outcome),
-        seconds: finding.measured,
+        seconds: finding.measured.seconds,
         message: shown(&finding.evidence.happened),
         details: details(finding) + &format!("again: {}\n", shown(&finding.again)),
     };
@@ -92,9 +92,9 @@ fn of_case(case: &Case) -> Row {
         suite: shown(&case.fixture),
         case: case.name(),
         outcome: Some(case.outcome),
-        seconds: case.measured,
+        seconds: case.measured.seconds,
         message,
-        details: human::Cases::new(Style::PLAIN, false).case(&Case { shown: Vec::new(), ..case.clone() }),
+        details: human::Cases::new(Style::PLAIN, false).case(&case.without_sessions()),
     }
 }
 

@@ -10,8 +10,23 @@ use crate::results::{Finding, Outcome, Requirement, Results, Submission};
 pub enum Row<'a> {
     /// One requirement.
     One(&'a Finding),
-    /// Requirements that were not run for one reason: their ids, and why.
-    Folded(String, String),
+    /// Requirements that were not run for one reason, and why.
+    Folded(Vec<&'a Finding>, String),
+}
+
+impl Row<'_> {
+    /// The points that it brought, of those that it is worth.
+    pub fn points(&self, results: &Results) -> String {
+        let findings = match self {
+            Row::One(finding) => std::slice::from_ref(finding),
+            Row::Folded(findings, _) => findings.as_slice(),
+        };
+        let worth = |all: bool| {
+            let counted = findings.iter().filter(|finding| all || finding.outcome == Outcome::Pass);
+            tidy(counted.map(|finding| worth(results, &finding.requirement)).sum())
+        };
+        if worth(true) > 0.0 { format!("{} of {}", worth(false), worth(true)) } else { "–".to_owned() }
+    }
 }
 
 /// The rows of a submission: requirements that follow from one failure are folded into one row, which
@@ -32,12 +47,8 @@ pub fn rows(submission: &Submission) -> Vec<Row<'_>> {
         if folded.contains(&why) {
             continue;
         }
-        let alike: Vec<&str> = submission
-            .findings
-            .iter()
-            .filter(|other| reason(other).as_ref() == Some(&why))
-            .map(|other| other.requirement.as_str())
-            .collect();
+        let alike: Vec<&Finding> =
+            submission.findings.iter().filter(|other| reason(other).as_ref() == Some(&why)).collect();
         if alike.len() < 2 {
             rows.push(Row::One(finding));
             continue;
@@ -46,10 +57,15 @@ pub fn rows(submission: &Submission) -> Vec<Row<'_>> {
             (Some(needs), _) => format!("they need {needs}"),
             (None, happened) => happened.clone().unwrap_or_default(),
         };
-        rows.push(Row::Folded(ids(&alike), words));
+        rows.push(Row::Folded(alike, words));
         folded.push(why);
     }
     rows
+}
+
+/// The ids of `findings` in few words.
+pub fn ids_of(findings: &[&Finding]) -> String {
+    ids(&findings.iter().map(|finding| finding.requirement.as_str()).collect::<Vec<_>>())
 }
 
 /// Ids in few words: three or more that follow each other become a range.
@@ -182,7 +198,7 @@ pub fn names(submissions: &[Submission]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::{Evidence, Job};
+    use crate::results::{Evidence, Job, Measured};
 
     fn finding(requirement: &str, outcome: Outcome, needs: Option<&str>) -> Finding {
         Finding {
@@ -193,8 +209,7 @@ mod tests {
             advice: String::new(),
             differing: Vec::new(),
             again: String::new(),
-            session: Vec::new(),
-            measured: 0.0,
+            measured: Measured::default(),
         }
     }
 
@@ -226,7 +241,7 @@ mod tests {
             .iter()
             .map(|row| match row {
                 Row::One(finding) => finding.requirement.clone(),
-                Row::Folded(ids, why) => format!("{ids}: {why}"),
+                Row::Folded(findings, why) => format!("{}: {why}", ids_of(findings)),
             })
             .collect();
         assert_eq!(rows, ["S1", "S2 S3 R1: they need S1", "C1", "C2"]);

@@ -34,7 +34,7 @@ pub fn render(results: &Results) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::{Case, Job};
+    use crate::results::{Case, Job, Sessions};
 
     fn case(fixture: &str, outcome: Outcome) -> Case {
         Case {
@@ -46,8 +46,7 @@ mod tests {
             sessions: 0,
             failures: Vec::new(),
             accept: None,
-            shown: Vec::new(),
-            measured: 0.0,
+            measured: Sessions::default(),
         }
     }
 

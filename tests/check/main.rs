@@ -182,7 +182,8 @@ fn the_command_that_a_finding_names_repeats_it() {
 fn a_row_of_the_first_session_that_fails_shows_that_session() {
     common::needs(&["python3"]);
     let checked = Checked::with(&[&corpus("output-only-at-the-end"), "--only", "S3,S4", "--format", "json"]);
-    let session = |row: usize| checked.json()["submissions"][0]["findings"][row]["session"].clone();
+    let session =
+        |row: usize| checked.json()["submissions"][0]["findings"][row]["measured"]["session"].clone();
     assert!(session(0).is_null(), "a row that passes has none");
     let kinds: Vec<String> = session(1)
         .as_array()

@@ -25,10 +25,10 @@ fn finding(requirement: &str, outcome: &str) -> Value {
         },
         "advice": "Call listen() after bind().",
         "again": format!("/opt/bin/echolog check class/bob --only {requirement}"),
-        "measured": 0.25,
+        "measured": { "seconds": 0.25 },
     });
     if outcome == "fail" {
-        finding["session"] = json!([
+        finding["measured"]["session"] = json!([
             { "at": 1000, "kind": "client-typed", "text": "hello\n" },
             { "at": 2000, "kind": "to-server", "text": "hello\\n" },
             { "at": 3000, "kind": "server-screen", "text": HOSTILE },
@@ -49,7 +49,7 @@ fn class() -> Value {
     let requirement =
         |id: &str, points: f64| json!({ "id": id, "words": format!("{id} words"), "points": points });
     json!({
-        "schema": 1,
+        "schema": 2,
         "job": "check",
         "stopped": [],
         "requirements": [requirement("S1", 1.0), requirement("S2", 2.5), requirement("R7", 0.5)],
@@ -144,7 +144,7 @@ fn the_parts_of_a_class_are_put_together_in_their_order() {
 fn a_comparison_names_what_has_changed_and_ignores_times() {
     let mut old = class();
     old["measured"]["seconds"] = 99.0.into();
-    old["submissions"][0]["findings"][1]["measured"] = 7.0.into();
+    old["submissions"][0]["findings"][1]["measured"]["seconds"] = 7.0.into();
     let dir = stored(&[("old.json", old.clone()), ("new.json", class())]);
     report(&dir, &["new.json", "--compare", "old.json"]).ends_with(0).says("no verdict has changed");
     old["submissions"][0]["findings"][0]["outcome"] = "fail".into();
@@ -164,7 +164,7 @@ fn what_is_not_a_file_of_results_is_named() {
     let dir = stored(&[("future.json", json!({ "schema": 99 })), ("other.json", json!({ "a": 1 }))]);
     fs::write(dir.file("text.json"), "hello").expect("a file");
     for (file, says) in [
-        ("future.json", "error: future.json: its schema is 99, and this echolog reads 1\n"),
+        ("future.json", "error: future.json: its schema is 99, and this echolog reads 2\n"),
         ("other.json", "error: other.json: no results of echolog\n"),
         ("text.json", "error: text.json: not JSON: expected value at line 1 column 1\n"),
         ("absent.json", "error: cannot read absent.json: No such file or directory\n"),

@@ -35,6 +35,8 @@ pub fn render(results: &Results) -> String {
                 meta http-equiv="Content-Security-Policy"
                     content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
                 title { (title) }
+                // Laid out once and not again with each piece that is read: half the time, for a large class.
+                link rel="expect" href="#end" blocking="render";
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -44,6 +46,7 @@ pub fn render(results: &Results) -> String {
                         Job::Check => (check(results)),
                         Job::Replay => (replay(results)),
                     }
+                    div id="end" {}
                 }
                 script { (PreEscaped(SCRIPT)) }
             }
@@ -56,11 +59,18 @@ fn stopped(results: &Results) -> Markup {
     html! {
         @if !results.stopped.is_empty() {
             p role="status" {
-                strong { "Stopped before the end. " }
-                "Not judged: " (shown(&results.stopped.join(", ")))
+                strong { "Not complete. " }
+                "The run was stopped, or is still going on. Not judged: " (shown(&results.stopped.join(", ")))
             }
         }
-        @if !results.isolation.is_empty() { p.faint { (shown(&results.isolation)) } }
+        @match results.isolation.as_str() {
+            "" => {},
+            "namespaces" => p.faint {
+                "Server and client ran on two computers of their own, at 192.168.1.3 and 192.168.1.4 (Linux namespaces)."
+            },
+            "none" => p.faint { "Server and client ran on this computer, without isolation." },
+            other => p.faint { (shown(other)) },
+        }
     }
 }
 
@@ -68,7 +78,13 @@ fn check(results: &Results) -> Markup {
     let budget = budget(results);
     html! {
         @if let [one] = results.submissions.as_slice() {
-            p { (tables::tally(one)) (points(one, results)) }
+            p {
+                "A server and a client that belong together were run, and checked requirement by requirement: "
+                "S is about the server, C about the client, R about what either does when the network or the "
+                "other program behaves unusually. Below are the verdicts, and for each failure what was done, what "
+                "was expected, and what happened."
+            }
+            p { strong { (outcome(one, results)) } }
             @if let Some(next) = tables::next(one) { p { strong { "What to try next: " } (shown(&next)) } }
             (submission(one, results, "s0", budget))
         } @else {
@@ -84,7 +100,7 @@ fn check(results: &Results) -> Markup {
                     results.submissions.iter().zip(tables::names(&results.submissions)).enumerate()
                 {
                     details.one id=(format!("s{at}")) {
-                        summary { h3 { (name) ": " (tables::tally(one)) (points(one, results)) } }
+                        summary { h3 { (name) ": " (outcome(one, results)) } }
                         (submission(one, results, &format!("s{at}"), budget))
                     }
                 }
@@ -94,9 +110,10 @@ fn check(results: &Results) -> Markup {
     }
 }
 
-fn points(submission: &Submission, results: &Results) -> Markup {
+fn outcome(submission: &Submission, results: &Results) -> Markup {
     let points = tables::points(submission, results).unwrap_or_default();
     html! {
+        @if submission.error.is_some() { "could not be run" } @else { (tables::tally(submission)) }
         @if tables::is_weighted(results) { ", " (points) " of " (tables::total(results)) " points" }
     }
 }
@@ -104,7 +121,7 @@ fn points(submission: &Submission, results: &Results) -> Markup {
 /// The bytes that each time line of a page may take.
 fn budget(results: &Results) -> usize {
     let findings = results.submissions.iter().flat_map(|submission| &submission.findings);
-    let sessions = findings.filter(|finding| !finding.session.is_empty()).count();
+    let sessions = findings.filter(|finding| !finding.measured.session.is_empty()).count();
     (SESSIONS / sessions.max(1)).clamp(SESSION.0, SESSION.1)
 }
 
@@ -151,6 +168,11 @@ fn matrix(results: &Results) -> Markup {
             }
             div.scroll tabindex="0" role="region" aria-labelledby="matrix" {
                 table.matrix {
+                    colgroup {
+                        col.name;
+                        @for _ in 0..=usize::from(weighted) { col.sum; }
+                        @for _ in &results.requirements { col.verdict; }
+                    }
                     thead { tr {
                         th scope="col" aria-sort="none" { button type="button" { "Submission" } }
                         th scope="col" aria-sort="none" { button type="button" { "Passed" } }
@@ -192,17 +214,20 @@ fn matrix_row(at: usize, one: &Submission, name: &str, results: &Results, weight
                 td.number data-key="-1" { "–" }
             } @else { td.number { (passed) } }
             @if weighted { td.number { (tables::points(one, results).unwrap_or_default()) } }
-            @for requirement in &results.requirements {
+            @if one.error.is_some() {
+                td.v-none colspan=(results.requirements.len()) { "could not be run" }
+            }
+            @for requirement in results.requirements.iter().filter(|_| one.error.is_none()) {
                 @match find(&requirement.id) {
                     None => td.v-none data-key="9" { span.sr { "not judged" } },
                     Some(finding) => {
                         @let (class, sign) = sign(finding.outcome);
                         td class=(class) data-key=(finding.outcome as u8) {
                             @if finding.outcome.is_failure() {
-                                a href=(format!("#s{at}-{}", requirement.id)) {
-                                    span aria-hidden="true" { (sign) } span.sr { (finding.outcome.word()) }
+                                a href=(format!("#s{at}-{}", requirement.id)) aria-label=(finding.outcome.word()) {
+                                    (sign)
                                 }
-                            } @else { span aria-hidden="true" { (sign) } span.sr { (finding.outcome.word()) } }
+                            } @else { span role="img" aria-label=(finding.outcome.word()) { (sign) } }
                         }
                     }
                 }
@@ -235,7 +260,8 @@ fn failures(results: &Results) -> Markup {
 
 /// Everything about one submission but its name.
 fn submission(one: &Submission, results: &Results, id: &str, budget: usize) -> Markup {
-    let mut told: Vec<&[Event]> = Vec::new();
+    let mut told: Vec<(&[Event], &str)> = Vec::new();
+    let weighted = tables::is_weighted(results);
     html! {
         @for note in &one.notes { p { "Note: " (shown(note)) } }
         @if let Some(why) = &one.error {
@@ -243,9 +269,13 @@ fn submission(one: &Submission, results: &Results, id: &str, budget: usize) -> M
             pre { (lines(why)) }
         } @else {
             table {
-                thead { tr { th scope="col" { "verdict" } th scope="col" { "requirement" } } }
+                thead { tr {
+                    th scope="col" { "verdict" } th scope="col" { "requirement" }
+                    @if weighted { th scope="col" { "points" } }
+                } }
                 tbody {
                     @for row in tables::rows(one) {
+                        @let points = row.points(results);
                         @match row {
                             Row::One(finding) => {
                                 @let (class, sign) = sign(finding.outcome);
@@ -262,24 +292,33 @@ fn submission(one: &Submission, results: &Results, id: &str, budget: usize) -> M
                                             " (" (shown(&finding.evidence.happened)) ")"
                                         }
                                     }
+                                    @if weighted {
+                                        td.number { (points) }
+                                    }
                                 }
                             }
-                            Row::Folded(ids, why) => {
+                            Row::Folded(findings, why) => {
                                 @let (class, sign) = sign(Outcome::NotRun);
                                 tr {
                                     td class=(class) { span aria-hidden="true" { (sign) " " } "not run" }
-                                    td { (ids) ": " (shown(&why)) }
+                                    td { (tables::ids_of(&findings)) ": " (shown(&why)) }
+                                    @if weighted { td.number { (points) } }
                                 }
                             }
                         }
                     }
                 }
             }
+            @if !one.passes() {
+                p.faint { "In texts that a program printed, | stands for the end of a line." }
+            }
             @for finding in one.findings.iter().filter(|finding| finding.outcome.is_failure()) {
                 (self::finding(finding, results, id, budget, &mut told))
             }
         }
-        @if !one.framing.is_empty() { p.faint { "Framing seen: " (shown(&one.framing)) } }
+        @if !one.framing.is_empty() {
+            p.faint { "How the client marks where a message ends (its framing): " (shown(&one.framing)) }
+        }
     }
 }
 
@@ -288,7 +327,7 @@ fn finding<'a>(
     results: &Results,
     id: &str,
     budget: usize,
-    told: &mut Vec<&'a [Event]>,
+    told: &mut Vec<(&'a [Event], &'a str)>,
 ) -> Markup {
     let (class, sign) = sign(finding.outcome);
     let evidence = &finding.evidence;
@@ -310,23 +349,31 @@ fn finding<'a>(
                 @if !finding.differing.is_empty() { dt { "Rounds" } dd { (tables::differing(finding)) } }
                 @if !finding.again.is_empty() { dt { "Again" } dd { code { (shown(&finding.again)) } } }
             }
-            (session_of(&finding.session, budget, told))
+            (session_of(finding, id, budget, told))
         }
     }
 }
 
 /// The session of a finding, unless another finding of the submission has shown the same one.
-fn session_of<'a>(events: &'a [Event], budget: usize, told: &mut Vec<&'a [Event]>) -> Markup {
-    let new = !told.contains(&events);
-    told.push(events);
+fn session_of<'a>(
+    finding: &'a Finding,
+    id: &str,
+    budget: usize,
+    told: &mut Vec<(&'a [Event], &'a str)>,
+) -> Markup {
+    let events = finding.measured.session.as_slice();
+    let before = told.iter().find(|(other, _)| *other == events).map(|(_, requirement)| *requirement);
+    told.push((events, &finding.requirement));
     html! {
         @if events.is_empty() {
-        } @else if new {
+        } @else if before.is_none() {
             details {
                 summary { "The session: both screens, and what passed between" }
                 (session::time_line(events, budget))
             }
-        } @else { p.faint { "The session is the same as above." } }
+        } @else if let Some(before) = before {
+            p.faint { "The session is the one under " a href=(format!("#{id}-{before}")) { (before) } "." }
+        }
     }
 }
 
@@ -384,11 +431,11 @@ fn replay(results: &Results) -> Markup {
         @for (at, case) in results.cases.iter().enumerate().filter(|(_, case)| !case.failures.is_empty()) {
             details.one id=(format!("c{at}")) {
                 summary { h3 { (name(case)) } }
-                pre { (human::Cases::new(Style::PLAIN, false).case(&Case { shown: Vec::new(), ..case.clone() })) }
+                pre { (human::Cases::new(Style::PLAIN, false).case(&case.without_sessions())) }
             }
         }
-        @for case in results.cases.iter().filter(|case| !case.shown.is_empty()) {
-            @for played in &case.shown {
+        @for case in results.cases.iter().filter(|case| !case.measured.shown.is_empty()) {
+            @for played in &case.measured.shown {
                 h2 { (name(case)) ", " (played.wire) }
                 (session::time_line(&played.session, SESSION.1))
             }
@@ -413,7 +460,7 @@ fn lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::{EventKind, Evidence};
+    use crate::results::{EventKind, Evidence, Measured};
 
     fn class(submissions: usize, hostile: &str) -> Results {
         let mut results = Results::begin(Job::Check);
@@ -434,12 +481,14 @@ mod tests {
             advice: "Read until the end of the line.".into(),
             differing: Vec::new(),
             again: format!("echolog check '{hostile}' --only R{number}"),
-            session: if number.is_multiple_of(3) {
-                (number..number + 200).map(event).collect()
-            } else {
-                Vec::new()
+            measured: Measured {
+                seconds: 0.1,
+                session: if number.is_multiple_of(3) {
+                    (number..number + 200).map(event).collect()
+                } else {
+                    Vec::new()
+                },
             },
-            measured: 0.1,
         };
         for number in 0..submissions {
             results.submissions.push(Submission {

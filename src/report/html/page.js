@@ -26,7 +26,8 @@
     const down = head.getAttribute('aria-sort') === 'ascending';
     heads.forEach(other => other.setAttribute('aria-sort', 'none'));
     head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
-    const key = row => row.cells[column].dataset.key ?? row.cells[column].textContent;
+    // A submission that could not be run has one cell for all requirements.
+    const key = row => row.cells[column]?.dataset.key ?? row.cells[column]?.textContent ?? '9';
     const rows = [...body.rows];
     rows.sort((one, other) => {
       const [a, b] = [key(one), key(other)];

@@ -18,6 +18,10 @@ pub fn time_line(events: &[Event], budget: usize) -> Markup {
     let kept = merged.iter().rev().take_while(fits).count().max(1).min(merged.len());
     let left_out = merged.len() - kept;
     html! {
+        p.faint {
+            "Time runs downwards. In the outer columns stands what each program printed, and what was typed at it; "
+            "in the middle, with → and ←, the bytes between them."
+        }
         table.session {
             thead { tr {
                 th scope="col" { "seconds" }
@@ -60,14 +64,14 @@ fn row(event: &Event, most: usize) -> Markup {
     let text = lines.join("\n");
     let (column, class, lead, word) = match event.kind {
         EventKind::ClientScreen => (0, "screen", "", "client's screen: "),
-        EventKind::ClientErrors => (0, "screen", "stderr: ", ""),
-        EventKind::ClientTyped => (0, "screen typed", "", "typed at the client: "),
+        EventKind::ClientErrors => (0, "screen", "stderr: ", "client's "),
+        EventKind::ClientTyped => (0, "screen typed", "typed: ", "at the client "),
         EventKind::ClientEnd => (0, "end", "", "the client "),
-        EventKind::ToServer => (1, "bytes", "→ ", "client to server: "),
-        EventKind::ToClient => (1, "bytes", "← ", "server to client: "),
+        EventKind::ToServer => (1, "bytes", "→ ", "client to server "),
+        EventKind::ToClient => (1, "bytes", "← ", "server to client "),
         EventKind::ServerScreen => (2, "screen", "", "server's screen: "),
-        EventKind::ServerErrors => (2, "screen", "stderr: ", ""),
-        EventKind::ServerTyped => (2, "screen typed", "", "typed at the server: "),
+        EventKind::ServerErrors => (2, "screen", "stderr: ", "server's "),
+        EventKind::ServerTyped => (2, "screen typed", "typed: ", "at the server "),
         EventKind::ServerEnd => (2, "end", "", "the server "),
     };
     html! {
@@ -75,7 +79,11 @@ fn row(event: &Event, most: usize) -> Markup {
             td { (format!("{at:.3}")) }
             @for at in 0..3 {
                 @if at == column {
-                    td class=(class) { span.sr { (word) } (lead) (text) }
+                    td class=(class) {
+                        span.sr { (word) }
+                        @if !lead.is_empty() { span.lead { (lead) } }
+                        (text)
+                    }
                 } @else { td {} }
             }
         }

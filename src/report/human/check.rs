@@ -21,7 +21,10 @@ pub fn submission(submission: &Submission, results: &Results, style: Style) -> S
     for row in tables::rows(submission) {
         match row {
             Row::One(finding) => text += &one(finding, results, style),
-            Row::Folded(ids, why) => text += &style.wrapped("  ", &format!("{ids} not run: {}", shown(&why))),
+            Row::Folded(findings, why) => {
+                let ids = tables::ids_of(&findings);
+                text += &style.wrapped("  ", &format!("{ids} not run: {}", shown(&why)));
+            }
         }
     }
     let framing = match submission.framing.as_str() {

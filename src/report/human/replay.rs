@@ -51,7 +51,7 @@ impl Cases {
             if self.lines {
                 let why = match &case.reason {
                     Some(why) => format!(": {why}"),
-                    None => format!(" ({})", seconds(case.measured)),
+                    None => format!(" ({})", seconds(case.measured.seconds)),
                 };
                 text += &format!("{:7} {name}{why}\n", case.outcome.word());
             }
@@ -64,7 +64,7 @@ impl Cases {
             text += &format!("{} {}{many}", style.red(&style.bold(&label)), style.bold(&name));
             text += &self.failures(case);
         }
-        for played in &case.shown {
+        for played in &case.measured.shown {
             let name = format!("{}::{}::{}", shown(&case.fixture), case.drive, played.wire);
             text += &format!("{}\n{}\n", style.bold(&name), two_columns(played, style));
         }
