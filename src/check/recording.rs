@@ -24,7 +24,6 @@ use super::timeline;
 use crate::proxy::{End, Mode};
 use crate::results::Role;
 use crate::run::command::{Placeholder, Template};
-use crate::run::port::Port;
 
 /// How many messages the first session has. Message `n` has `n + 1` words.
 const MESSAGES: usize = 4;
@@ -61,10 +60,11 @@ pub fn record(setup: &Setup) -> Result<Baseline> {
 fn alone(setup: &Setup) -> Result<(Seen, Waited)> {
     // Bound and not listening: nobody else can listen there, and whoever connects is refused. A port of its
     // own, so that the proxy does not listen where a client connects that has its port built in.
-    let mut session = Session::open_on(setup, Port::free()?)?;
+    let mut session = Session::open_on(setup, setup.other_port("the client alone")?)?;
     let closed = session.client_computer().socket(Domain::IPV4)?;
     let host = session.proxy.address()?.ip();
-    closed.bind(&SocketAddr::new(host, 0).into())?;
+    let number = if session.client_computer().is_isolated() { session.port() ^ 1 } else { 0 };
+    closed.bind(&SocketAddr::new(host, number).into())?;
     let address = closed.local_addr()?.as_socket().context("a socket without an address")?;
     let submission = setup.submission();
     session.start_client_as(&submission.client, &submission.client_answers, address, Keyboard::Lines)?;
@@ -159,7 +159,7 @@ fn start_server(session: &mut Session) -> Result<(Waited, Option<u16>)> {
 
 /// The server on another port than the one in its configuration: that port, and the one on which it listens.
 fn on_another_port(setup: &Setup) -> Result<(u16, Option<u16>)> {
-    let mut session = Session::open_on(setup, Port::free()?)?;
+    let mut session = Session::open_on(setup, setup.other_port("another port")?)?;
     let given = session.port();
     let (_, listens) = start_server(&mut session)?;
     session.clear();
@@ -168,7 +168,7 @@ fn on_another_port(setup: &Setup) -> Result<(u16, Option<u16>)> {
 
 /// The client with another port than the one that is fixed: that address, and whether it connected there.
 fn client_on_another_port(setup: &Setup) -> Result<(SocketAddr, bool)> {
-    let mut session = Session::open_on(setup, Port::free()?)?;
+    let mut session = Session::open_on(setup, setup.other_port("another port")?)?;
     let given = session.proxy.address()?;
     session.start_client(Keyboard::Lines)?;
     session.wait(|session| session.proxy.connected || session.client().has_ended())?;

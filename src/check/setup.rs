@@ -145,16 +145,31 @@ impl<'a> Setup<'a> {
 
     /// A port for one session: the one that the submission insists on, or a free one.
     pub fn port(&self) -> Result<Port> {
-        match self.submission.port.or(self.built_in.get().copied()) {
-            number if self.isolated.is_some() => Ok(Port::isolated(number)),
-            Some(port) => Port::fixed(port),
-            None => Port::free(),
+        match self.fixed_port() {
+            None => self.other_port("its sessions"),
+            Some(number) if self.isolated.is_some() => Ok(Port::isolated(number)),
+            Some(number) => Port::fixed(number),
         }
+    }
+
+    /// A port for a session of this kind, whatever the submission insists on. On isolated computers it is
+    /// the same in every check of the submission, so that two checks print the same evidence.
+    pub fn other_port(&self, kind: &str) -> Result<Port> {
+        if self.isolated.is_none() {
+            return Port::free();
+        }
+        let number = Port::number_for(&format!("{kind} of {}", self.submission.name));
+        let is_taken = self.fixed_port() == Some(number);
+        Ok(Port::isolated(if is_taken { number ^ 1 } else { number }))
     }
 
     /// Whether the server has its port built in.
     pub fn has_fixed_port(&self) -> bool {
-        self.submission.port.or(self.built_in.get().copied()).is_some()
+        self.fixed_port().is_some()
+    }
+
+    fn fixed_port(&self) -> Option<u16> {
+        self.submission.port.or(self.built_in.get().copied())
     }
 
     /// Tells on which port the server listens: if that is not the one that it was given, it has it built in.

@@ -55,14 +55,13 @@ impl Link {
     pub(super) fn open(
         client: TcpStream,
         targets: &[SocketAddr],
-        sources: &[IpAddr],
+        sources: Vec<SocketAddr>,
         computer: &Arc<Computer>,
         now: Duration,
     ) -> Result<Self> {
         client.set_nonblocking(true)?;
         client.set_nodelay(true)?;
         let targets = targets.iter().rev().copied().collect();
-        let sources = sources.to_vec();
         let computer = Arc::clone(computer);
         let call = Call { targets, sources, computer, socket: None, refused: None, until: now + CONNECT };
         Ok(Link { client: Some(client), server: Server::Called(call) })
@@ -247,7 +246,7 @@ fn close(socket: TcpStream, by: End) {
 struct Call {
     /// The addresses that are left to try, the next one last.
     targets: Vec<SocketAddr>,
-    sources: Vec<IpAddr>,
+    sources: Vec<SocketAddr>,
     computer: Arc<Computer>,
     /// The attempt that is under way.
     socket: Option<Socket>,
@@ -285,7 +284,13 @@ impl Call {
         socket.set_tcp_nodelay(true)?;
         let source = self.sources.iter().find(|source| source.is_ipv4() == target.is_ipv4());
         if let Some(&source) = source {
-            socket.bind(&SocketAddr::new(source, 0).into())?;
+            match socket.bind(&source.into()) {
+                // A server may listen on this very port.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    socket.bind(&SocketAddr::new(source.ip(), 0).into())?;
+                }
+                bound => bound?,
+            }
         }
         match socket.connect(&target.into()) {
             Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => Err(error),

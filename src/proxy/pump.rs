@@ -76,6 +76,17 @@ impl Config {
     }
 }
 
+/// The first of the ports from which a proxy connects on an isolated computer.
+const FIRST_SOURCE: u16 = 41_000;
+
+/// Where connection `number` of a proxy comes from. On an isolated computer, where nothing else uses ports,
+/// it is the same in every session: a server may well print it.
+fn sources(addresses: &[IpAddr], computer: &Computer, number: usize) -> Vec<SocketAddr> {
+    let nth = u16::try_from(number).ok().filter(|_| computer.is_isolated());
+    let port = nth.and_then(|nth| FIRST_SOURCE.checked_add(nth)).unwrap_or(0);
+    addresses.iter().map(|&address| SocketAddr::new(address, port)).collect()
+}
+
 /// What was received on one of a client's connections.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -229,7 +240,9 @@ impl Proxy {
                     Err(error) => return Err(error).context("the proxy cannot accept a connection"),
                 };
                 any = true;
-                let link = Link::open(client, &self.targets, &self.sources, &self.server_computer, now)?;
+                let number = self.further.len() + usize::from(self.accepted.is_some());
+                let sources = sources(&self.sources, &self.server_computer, number);
+                let link = Link::open(client, &self.targets, sources, &self.server_computer, now)?;
                 if self.accepted.is_none() {
                     (self.accepted, self.link) = (Some(now), link);
                 } else {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use socket2::{Domain, Protocol, Socket, Type};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Fault;
 use crate::run::clock::{Clock, Waited};
@@ -63,10 +64,15 @@ impl Port {
         Err(Fault::usage(format!("no port from {first} to {last} is free")).into())
     }
 
-    /// A port of an isolated computer, where nothing else uses any: `number`, or one of the range.
-    pub fn isolated(number: Option<u16>) -> Port {
-        let place = NEXT.fetch_add(1, Ordering::Relaxed) % (RANGE.end() - RANGE.start());
-        Port { number: number.unwrap_or(RANGE.start() + place), _name: None }
+    /// A port of an isolated computer, where nothing else uses any.
+    pub fn isolated(number: u16) -> Port {
+        Port { number, _name: None }
+    }
+
+    /// A number of the range that follows from `name`, and from nothing else.
+    pub fn number_for(name: &str) -> u16 {
+        let place = xxh3_64(name.as_bytes()) % RANGE.len() as u64;
+        RANGE.start() + u16::try_from(place).unwrap_or_default()
     }
 
     /// The port `number`, for a server that insists on it; waits while another session has it, or

@@ -18,6 +18,13 @@ static NOT_ISOLATED: LazyLock<Option<String>> = LazyLock::new(|| {
     (checked.code() != Some(0)).then(|| checked.err.clone())
 });
 
+/// Ends the test as ignored on a machine that cannot isolate programs.
+pub fn needs_isolation() {
+    if let Some(reason) = NOT_ISOLATED.as_deref() {
+        harness::cannot_run(reason);
+    }
+}
+
 /// A submission that attacks, and a place for temporary files of its own.
 struct Attack {
     dir: Dir,
@@ -32,9 +39,7 @@ impl Attack {
 
     fn by(server: &str, client: &str, profile: &str) -> Self {
         common::needs(&["python3"]);
-        if let Some(reason) = NOT_ISOLATED.as_deref() {
-            harness::cannot_run(reason);
-        }
+        needs_isolation();
         let dir = Dir::with(&[("server.py", server), ("client.py", client), ("echolog.toml", profile)]);
         // Programs run as another user, who must come to their working directory.
         Attack { dir, temporary: Dir::with(&[]) }

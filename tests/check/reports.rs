@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::common::{self, ECHOLOG};
-use crate::{Checked, Dir, corpus};
+use crate::{Checked, Dir, corpus, hostile};
 
 /// A pair with passes, failures, crashes and rows that are not run, and one that hangs.
 fn mixed() -> [String; 2] {
@@ -31,6 +31,36 @@ fn people_get_a_table_for_each_a_line_for_each_and_the_evidence() {
         .says(&format!("{other} 21 R8-R11 R13"))
         .says("0 of 2 pass;");
     assert!(checked.out.lines().all(|line| line.chars().count() <= 130), "{checked}");
+}
+
+#[apply(test)]
+fn two_checks_of_one_pair_differ_in_measured_values_only() {
+    common::needs(&["python3"]);
+    hostile::needs_isolation();
+    // Its errors name the port.
+    let pair = corpus("no-error-is-caught");
+    let only = ["--isolation=required", "--only", "S1,S2,S3,C1,R8,R10,R12", "--format", "json"];
+    let [one, other] = [0, 1].map(|_| {
+        let checked = Checked::with(&[&[pair.as_str()], &only[..]].concat());
+        let mut results = checked.ends_with(1).json();
+        remove_measured(&mut results);
+        results
+    });
+    let crashed = &one["submissions"][0]["findings"][5];
+    let happened = crashed["evidence"]["happened"].as_str().unwrap_or_default();
+    assert!(crashed["requirement"] == "R10" && happened.contains("bind on address ('', 1"), "{crashed}");
+    assert_eq!(one, other);
+}
+
+fn remove_measured(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("measured");
+            fields.values_mut().for_each(remove_measured);
+        }
+        Value::Array(values) => values.iter_mut().for_each(remove_measured),
+        _ => {}
+    }
 }
 
 #[apply(test)]
