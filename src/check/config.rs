@@ -1,5 +1,6 @@
 //! The configuration files: `echolog.toml` of a submission, and what it has in common with a course's.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -30,6 +31,8 @@ pub struct Config {
     pub port: Option<u16>,
     /// The word that quits.
     pub quit: Option<String>,
+    /// Added to the environment of both programs and of the build.
+    pub environment: Option<BTreeMap<String, String>>,
 }
 
 impl Config {
@@ -48,6 +51,11 @@ impl Config {
             client: self.client.or_else(|| base.client.clone()),
             port: self.port.or(base.port),
             quit: self.quit.or_else(|| base.quit.clone()),
+            // Variable by variable.
+            environment: match (self.environment, &base.environment) {
+                (Some(own), Some(base)) => Some(base.clone().into_iter().chain(own).collect()),
+                (own, base) => own.or_else(|| base.clone()),
+            },
         }
     }
 }
@@ -85,6 +93,9 @@ mod tests {
     #[test]
     fn answers_belong_to_the_command_that_they_are_typed_at() {
         let some = |text: &str| Some(text.to_owned());
+        let variables = |all: &[(&str, &str)]| {
+            Some(all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        };
         let base = Config {
             build: some("make"),
             server: some("a"),
@@ -93,10 +104,22 @@ mod tests {
             client_answers: Some(vec!["{host}".into()]),
             port: Some(1),
             quit: some("exit"),
+            environment: variables(&[("A", "1"), ("B", "1")]),
         };
         assert_eq!(Config::default().over(&base), base);
-        let own = Config { server: some("c {port}"), port: Some(2), ..Config::default() };
-        let wanted = Config { server: some("c {port}"), server_answers: None, port: Some(2), ..base.clone() };
+        let own = Config {
+            server: some("c {port}"),
+            port: Some(2),
+            environment: variables(&[("B", "2")]),
+            ..Config::default()
+        };
+        let wanted = Config {
+            server: some("c {port}"),
+            server_answers: None,
+            port: Some(2),
+            environment: variables(&[("A", "1"), ("B", "2")]),
+            ..base.clone()
+        };
         assert_eq!(own.over(&base), wanted);
     }
 }

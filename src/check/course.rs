@@ -47,6 +47,7 @@ struct File {
     client_answers: Option<Vec<String>>,
     port: Option<u16>,
     quit: Option<String>,
+    environment: Option<BTreeMap<String, String>>,
 }
 
 impl Course {
@@ -90,6 +91,7 @@ impl Course {
                 client_answers: file.client_answers,
                 port: file.port,
                 quit: file.quit,
+                environment: file.environment,
             },
             only: file.only.iter().map(id).collect::<Result<_, _>>()?,
             timeout: seconds("timeout", file.timeout)?,

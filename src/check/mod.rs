@@ -44,6 +44,7 @@ pub use self::requirement::{Id, Requirement, TABLE};
 pub use self::submission::{Submission, name_of};
 use crate::error::{self, Exit, Fault};
 use crate::results;
+use crate::run::again::Again;
 use crate::run::clock;
 use crate::run::limits::Limits;
 use crate::run::pool::{self, Worker};
@@ -76,8 +77,8 @@ pub struct Check {
     pub build_time: Duration,
     /// How often each submission is judged, to find out whether it is the same every time.
     pub repeat: usize,
-    /// The first words of a command that repeats a finding.
-    pub again: String,
+    /// The beginning of a command that repeats a finding.
+    pub again: Again,
 }
 
 impl Check {
@@ -135,9 +136,7 @@ impl Check {
         match rounds {
             Ok(rounds) => {
                 found.framing = rounds.first().map_or_else(String::new, |round| round.framing.clone());
-                let arguments = &submission.arguments;
-                let gap = if arguments.is_empty() { "" } else { " " };
-                let again = format!("{}{gap}{arguments}", self.again);
+                let again = self.again.clone().and(submission.arguments.iter().map(String::as_str));
                 found.findings = rounds::compared(rounds, &again);
             }
             Err(error) if clock::stopped() => return Err(error),

@@ -15,6 +15,7 @@ use super::requirement::{Id, Judge, Requirement, TABLE};
 use super::setup::Setup;
 use crate::escape;
 use crate::results::{Evidence, Finding, Measured, Outcome};
+use crate::run::again::Again;
 use crate::run::pool::{self, Worker};
 
 /// How many sessions of one submission are played side by side.
@@ -144,7 +145,7 @@ fn play_one(entry: &Requirement, setup: &Setup, baseline: &Baseline) -> Result<(
 }
 
 /// One finding for each requirement out of several rounds: the worst, and whether it was the same every time.
-pub fn compared(rounds: Vec<Round>, again: &str) -> Vec<Finding> {
+pub fn compared(rounds: Vec<Round>, again: &Again) -> Vec<Finding> {
     let mut rounds = rounds.into_iter().map(|round| round.rulings);
     let mut first = rounds.next().unwrap_or_default();
     let mut outcomes: Vec<Vec<Outcome>> = first.iter().map(|(_, ruling, _)| vec![ruling.outcome]).collect();
@@ -163,7 +164,7 @@ pub fn compared(rounds: Vec<Round>, again: &str) -> Vec<Finding> {
     findings.collect()
 }
 
-fn finding(id: Id, ruling: Ruling, seconds: f64, again: &str) -> Finding {
+fn finding(id: Id, ruling: Ruling, seconds: f64, again: &Again) -> Finding {
     let entry = id.entry();
     let is_judged = ruling.outcome != Outcome::NotRun;
     let done = if ruling.done.is_empty() { entry.done.to_string() } else { ruling.done };
@@ -188,7 +189,7 @@ fn finding(id: Id, ruling: Ruling, seconds: f64, again: &str) -> Finding {
         },
         advice: safe(advice),
         differing: Vec::new(),
-        again: format!("{again} --only {id}"),
+        again: again.clone().option("--only", Some(id.to_string())).to_string(),
         measured: Measured { seconds, session: ruling.session },
     }
 }

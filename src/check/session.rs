@@ -215,8 +215,7 @@ impl<'a> Session<'a> {
             command: command.clone(),
             answers: Vec::new(),
             dir: Some(folder.clone()),
-            // The caller's environment may have no UTF-8, or messages in another language.
-            env: vec![("LC_ALL".into(), "C.UTF-8".into())],
+            env: self.setup.environment(),
             ready: Ready::Listening,
             computer: Some(Arc::clone(computer)),
         };

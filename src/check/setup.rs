@@ -2,6 +2,7 @@
 //!
 //! What always holds: the submission itself is never touched, only copies of it.
 
+use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::IpAddr;
@@ -95,7 +96,7 @@ impl<'a> Setup<'a> {
             command: Template::command("/bin/sh -c 'eval \"$ECHOLOG_BUILD\"'")?,
             answers: Vec::new(),
             dir: Some(self.work.clone()),
-            env: vec![("ECHOLOG_BUILD".into(), command.into())],
+            env: self.variables().chain([("ECHOLOG_BUILD".into(), command.into())]).collect(),
             ready: Ready::Listening,
             computer,
         };
@@ -113,6 +114,17 @@ impl<'a> Setup<'a> {
             Some(_) => Err(anyhow!("the build was killed: {screen}")),
             None => Err(anyhow!("the build took longer than {} s: {screen}", time.as_secs())),
         }
+    }
+
+    /// What a program of the submission finds in its environment besides what every program finds there.
+    pub fn environment(&self) -> Vec<(OsString, OsString)> {
+        // The caller's environment may have no UTF-8, or messages in another language.
+        let own = [("LC_ALL".into(), "C.UTF-8".into())];
+        own.into_iter().chain(self.variables()).collect()
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        self.submission.environment.iter().map(|(name, value)| (name.into(), value.into()))
     }
 
     /// The submission.

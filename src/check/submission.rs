@@ -1,5 +1,6 @@
 //! A submission: what is to be built and called, from its `echolog.toml`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +32,10 @@ pub struct Submission {
     pub port: Option<u16>,
     /// The word that quits.
     pub quit: String,
+    /// Added to the environment of its programs, and of its build.
+    pub environment: BTreeMap<String, String>,
     /// The arguments of `echolog check` that name this submission again.
-    pub arguments: String,
+    pub arguments: Vec<String>,
     /// What a reader of its result should know of how it is called.
     pub notes: Vec<String>,
 }
@@ -55,21 +58,18 @@ impl Submission {
         }
         let place = if own.is_some() { path.display().to_string() } else { dir.display().to_string() };
         let [server, client] = [config.server, config.client].map(Option::unwrap_or_default);
+        let environment = variables(config.environment).with_context(|| place.clone())?;
         let name = name_of(dir);
-        let mut words: Vec<String> = Vec::new();
-        for (option, value) in [("--server", &given.server), ("--client", &given.client)] {
-            words.extend(value.iter().flat_map(|value| [option.to_owned(), quoted(value)]));
-        }
-        words.extend(answer_words("--server-answer", given.server_answers.as_deref().unwrap_or_default()));
-        words.extend(answer_words("--client-answer", given.client_answers.as_deref().unwrap_or_default()));
-        words.push(quoted(&name));
+        let mut words = arguments(given);
+        words.push(as_written(dir));
         Self::new(name, &server, &client)
             .map(|bare| Submission {
                 dir: Some(dir.to_path_buf()),
                 build: config.build,
                 port: config.port,
                 quit: config.quit.unwrap_or_else(|| QUIT.to_string()),
-                arguments: words.join(" "),
+                arguments: words,
+                environment,
                 notes,
                 ..bare
             })
@@ -94,25 +94,20 @@ impl Submission {
             client_answers: Vec::new(),
             port: None,
             quit: QUIT.to_string(),
-            arguments: String::new(),
+            environment: BTreeMap::new(),
+            arguments: Vec::new(),
             notes: Vec::new(),
         })
     }
 
     /// Two bare commands. They run in an empty directory; files that they name from here are found all the
     /// same.
-    pub fn bare(
-        server: &str,
-        client: &str,
-        server_answers: &[String],
-        client_answers: &[String],
-    ) -> Result<Self> {
-        let mut words = vec![format!("--server {} --client {}", quoted(server), quoted(client))];
-        words.extend(answer_words("--server-answer", server_answers));
-        words.extend(answer_words("--client-answer", client_answers));
-        let arguments = words.join(" ");
+    pub fn bare(server: &str, client: &str, given: &Config, course: &Config) -> Result<Self> {
         let bare = Self::new(format!("{server} / {client}"), &from_here(server)?, &from_here(client)?)?;
-        Submission { arguments, ..bare }.answering(server_answers, client_answers)
+        let environment = variables(course.environment.clone())?;
+        let answers =
+            [&given.server_answers, &given.client_answers].map(|list| list.as_deref().unwrap_or_default());
+        Submission { arguments: arguments(given), environment, ..bare }.answering(answers[0], answers[1])
     }
 
     fn new(name: String, server: &str, client: &str) -> Result<Self> {
@@ -126,7 +121,8 @@ impl Submission {
             client_answers: Vec::new(),
             port: None,
             quit: QUIT.to_string(),
-            arguments: String::new(),
+            environment: BTreeMap::new(),
+            arguments: Vec::new(),
             notes: Vec::new(),
         })
     }
@@ -158,7 +154,7 @@ fn guessed(dir: &Path, has_file: bool, config: Config, notes: &mut Vec<String>) 
         for doubt in &guess.doubts {
             why += &format!("; {doubt}");
         }
-        let hint = format!("echolog check --init {} writes a first draft of it", name_of(dir));
+        let hint = format!("echolog check --init {} writes a first draft of it", as_written(dir));
         return Err(Fault::usage(why).hint(hint).into());
     }
     let some = |answers: Vec<String>| (!answers.is_empty()).then_some(answers);
@@ -169,7 +165,7 @@ fn guessed(dir: &Path, has_file: bool, config: Config, notes: &mut Vec<String>) 
         server_answers: some(guess.server_answers),
         client_answers: some(guess.client_answers),
         port: guess.port,
-        quit: None,
+        ..Config::default()
     };
     let commands: Vec<String> =
         [("server", &config.server, &base.server), ("client", &config.client, &base.client)]
@@ -182,15 +178,37 @@ fn guessed(dir: &Path, has_file: bool, config: Config, notes: &mut Vec<String>) 
     Ok(config.over(&base))
 }
 
-/// What the submission in `dir` is called.
+/// What the submission in `dir` is called: its directory as the user wrote it, or the name of that where it was
+/// written as `.` or the like.
 pub fn name_of(dir: &Path) -> String {
+    let absolute = || dir.canonicalize().ok()?.file_name().map(|name| name.to_string_lossy().into_owned());
+    let unnamed = dir.file_name().is_none();
+    unnamed.then(absolute).flatten().unwrap_or_else(|| as_written(dir))
+}
+
+fn as_written(dir: &Path) -> String {
     let name = dir.display().to_string();
     let short = name.trim_end_matches('/');
     if short.is_empty() { name } else { short.to_owned() }
 }
 
-fn answer_words<'a>(option: &'a str, answers: &'a [String]) -> impl Iterator<Item = String> + 'a {
-    answers.iter().flat_map(move |answer| [option.to_owned(), quoted(answer)])
+/// The variables of a configuration; an error if one has no name that a program could find it by.
+fn variables(all: Option<BTreeMap<String, String>>) -> Result<BTreeMap<String, String>> {
+    let all = all.unwrap_or_default();
+    match all.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+        Some(name) => Err(Fault::usage(format!("environment: no variable can be called {name:?}")).into()),
+        None => Ok(all),
+    }
+}
+
+/// The options that say what is `given`.
+fn arguments(given: &Config) -> Vec<String> {
+    let commands = [("--server", given.server.as_slice()), ("--client", given.client.as_slice())];
+    let answers = [("--server-answer", &given.server_answers), ("--client-answer", &given.client_answers)];
+    let answers = answers.map(|(option, lines)| (option, lines.as_deref().unwrap_or_default()));
+    let all = commands.into_iter().chain(answers);
+    all.flat_map(|(option, values)| values.iter().flat_map(move |value| [option.to_owned(), value.clone()]))
+        .collect()
 }
 
 /// `command` with every file that it names from the current directory named from the root.
@@ -216,6 +234,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_submission_is_called_by_a_name_and_called_again_as_it_was_written() {
+        let here = std::env::current_dir().unwrap();
+        let here = here.file_name().unwrap().to_str().unwrap();
+        let names = [".", "./", "class/ada/", "class/ada", "/"].map(|dir| name_of(Path::new(dir)));
+        assert_eq!(names, [here, here, "class/ada", "class/ada", "/"]);
+        assert_eq!(as_written(Path::new("./")), ".");
+    }
+
+    #[test]
     fn a_profile_that_is_wrong_is_a_usage_fault_that_names_its_line() {
         for (text, says) in [
             ("server = \"a\"\nclient = \"b\"\nserverr = 1\n", "line 3: unknown field `serverr`"),
@@ -224,6 +251,10 @@ mod tests {
             ("server = \"a {prot}\"\nclient = \"b\"\n", "unknown placeholder {prot}"),
             ("server = \"a\"\nclient = \"\"\n", "the command is empty"),
             ("server = \"a\"\nclient = \"b\"\nport = 70000\n", "line 3"),
+            (
+                "server = \"a\"\nclient = \"b\"\nenvironment = { \"A=\" = \"\" }\n",
+                "environment: no variable can be called \"A=\"",
+            ),
         ] {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join(PROFILE), text).unwrap();

@@ -1,10 +1,10 @@
 //! The arguments of `echolog check`.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum as _};
 
 use super::replay::{jobs, some_seconds};
@@ -14,6 +14,7 @@ use crate::error::{self, Exit, Fault};
 use crate::replay::Shard;
 use crate::report::{self, Format, Report};
 use crate::results::{self, Job, Results};
+use crate::run::again::Again;
 use crate::run::clock;
 use crate::run::command::PROFILE;
 use crate::run::program::Limits;
@@ -50,6 +51,8 @@ copied, built in the copy, and every program runs in a fresh copy of that.
   S1 = 2.5
   [visibility]                            # of rows in feedback and Gradescope
   R7 = \"hidden\"                           # after_due_date, after_published
+  [environment]                           # what programs find in theirs; in an
+  LANG = \"de_DE.UTF-8\"                    # echolog.toml, too
 
 Verdicts: pass, fail, hung (does not end), flooded (shows without end), crashed
 (a signal, or an error that nobody caught), not run (needs another requirement).
@@ -256,12 +259,7 @@ impl CheckArgs {
         let all = match (&self.server, &self.client) {
             _ if !self.dirs.is_empty() => self.dirs.iter().map(load).collect(),
             (Some(server), Some(client)) => {
-                let bare = Submission::bare(
-                    server,
-                    client,
-                    &self.answers.server_answer,
-                    &self.answers.client_answer,
-                )?;
+                let bare = Submission::bare(server, client, &given, &course.config)?;
                 vec![(bare.name.clone(), Ok(bare))]
             }
             (None, None) if given == Config::default() => {
@@ -306,25 +304,16 @@ impl CheckArgs {
         }
     }
 
-    /// The first words of a command that repeats a finding of this check.
-    fn again(&self) -> String {
-        let called = env::args_os().next().unwrap_or_else(|| OsString::from("echolog"));
-        let mut words = vec![called.to_string_lossy().into_owned(), "check".to_owned()];
+    /// The beginning of a command that repeats a finding of this check.
+    fn again(&self) -> Again {
         let seconds = |time: &Duration| time.as_secs_f64().to_string();
-        let file = |path: &PathBuf| path.display().to_string();
-        for (option, value) in [
-            ("--timeout", self.timeout.as_ref().map(seconds)),
-            ("--build-timeout", self.build_timeout.as_ref().map(seconds)),
-            ("--memory", self.memory.map(|memory| memory.to_string())),
-            ("--course", self.course.as_ref().map(file)),
-        ] {
-            words.extend(value.into_iter().flat_map(|value| [option.to_owned(), value]));
-        }
-        if self.isolation != Isolation::default() {
-            let value = self.isolation.to_possible_value();
-            words.extend(value.map(|value| format!("--isolation={}", value.get_name())));
-        }
-        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+        let isolation = self.isolation.to_possible_value().filter(|_| self.isolation != Isolation::default());
+        Again::new("check")
+            .option("--timeout", self.timeout.as_ref().map(seconds))
+            .option("--build-timeout", self.build_timeout.as_ref().map(seconds))
+            .option("--memory", self.memory.map(|memory| memory.to_string()))
+            .option("--course", self.course.as_ref().map(|path| path.display().to_string()))
+            .option("--isolation", isolation.as_ref().map(PossibleValue::get_name))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The arguments of `echolog replay` and `echolog record`.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::replay::verdict::NotRun;
 use crate::replay::{Blessed, Event, Plan, Programs, Replay, Shard, WireChoice, random_seed};
 use crate::report::{self, Format, Report};
 use crate::results::{Case, Job, Planned, Results};
+use crate::run::again::Again;
 use crate::run::clock;
 use crate::run::program::Limits;
 
@@ -304,39 +304,27 @@ impl ReplayArgs {
         })
     }
 
-    /// The first words of a command that repeats a session of this replay.
-    fn again(&self) -> Vec<String> {
-        let called = env::args_os().next().unwrap_or_else(|| OsString::from("echolog"));
-        let mut words = vec![called.to_string_lossy().into_owned(), "replay".to_owned()];
-        let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
-        if let Some(server) = &self.server {
-            option("--server", server);
-        }
-        if let Some(client) = &self.client {
-            option("--client", client);
-        }
-        self.answers.server_answer.iter().for_each(|answer| option("--server-answer", answer));
-        self.answers.client_answer.iter().for_each(|answer| option("--client-answer", answer));
-        if self.timeout != Limits::default().time {
-            option("--timeout", &self.timeout.as_secs_f64().to_string());
-        }
-        words
+    /// The beginning of a command that repeats a session of this replay.
+    fn again(&self) -> Again {
+        let time = (self.timeout != Limits::default().time).then(|| self.timeout.as_secs_f64().to_string());
+        Again::new("replay")
+            .option("--server", self.server.as_ref())
+            .option("--client", self.client.as_ref())
+            .options("--server-answer", &self.answers.server_answer)
+            .options("--client-answer", &self.answers.client_answer)
+            .option("--timeout", time)
     }
 
-    /// The first words of a command that accepts screens of this replay.
-    fn accept(&self, wires: &[WireChoice]) -> Vec<String> {
-        let mut words = self.again();
-        words.push("--bless".to_owned());
-        if !self.drive.is_empty() {
-            words.extend(["--drive".to_owned(), self.drive.join(",")]);
-        }
+    /// The beginning of a command that accepts screens of this replay.
+    fn accept(&self, wires: &[WireChoice]) -> Again {
         // A session that is cut has no golden of its own.
         let whole: Vec<String> =
             wires.iter().filter(|wire| wire.is_whole()).map(ToString::to_string).collect();
-        if !self.wire.is_empty() && !whole.is_empty() {
-            words.extend(["--wire".to_owned(), whole.join(",")]);
-        }
-        words
+        let names_wires = !self.wire.is_empty() && !whole.is_empty();
+        self.again()
+            .and(["--bless"])
+            .option("--drive", (!self.drive.is_empty()).then(|| self.drive.join(",")))
+            .option("--wire", names_wires.then(|| whole.join(",")))
     }
 }
 

@@ -11,6 +11,7 @@ use super::fixture::{Asked, Fixture, load_all};
 use super::pair::Programs;
 use super::wires::WireChoice;
 use crate::proxy::Wire;
+use crate::run::again::Again;
 use crate::run::program::Limits;
 
 /// What delivering one byte by itself may take on a machine with much else to do.
@@ -50,11 +51,11 @@ pub struct Replay {
     pub programs: Programs,
     /// This executable.
     pub echolog: PathBuf,
-    /// The first words of every command that repeats a session: this executable as the user called
-    /// it, and every option that does not come from the case itself.
-    pub again: Vec<String>,
+    /// The beginning of every command that repeats a session, with every option that does not come from the
+    /// case itself.
+    pub again: Again,
     /// The same for every command that accepts the screens of a fixture as its goldens.
-    pub accept: Vec<String>,
+    pub accept: Again,
     /// How many sessions run side by side.
     pub jobs: usize,
     /// What a program under test may use.
@@ -124,23 +125,12 @@ impl Replay {
 
     /// The command that plays one session again, to be pasted into a shell.
     pub(super) fn again(&self, fixture: &Fixture, drive: Drive, wire: Wire) -> String {
-        let own = ["--drive".to_owned(), drive.to_string(), "--wire".to_owned(), wire.to_string()];
-        command(&self.again, fixture, &own)
+        let again = self.again.clone().and([fixture.dir.to_string_lossy().as_ref()]);
+        again.option("--drive", Some(drive.to_string())).option("--wire", Some(wire.to_string())).to_string()
     }
 
     /// The command that makes the screens of `fixture` its goldens.
     pub(super) fn accept(&self, fixture: &Fixture) -> String {
-        command(&self.accept, fixture, &[])
+        self.accept.clone().and([fixture.dir.to_string_lossy().as_ref()]).to_string()
     }
-}
-
-fn command(begin: &[String], fixture: &Fixture, end: &[String]) -> String {
-    let dir = fixture.dir.display().to_string();
-    let words: Vec<&str> = begin
-        .iter()
-        .map(String::as_str)
-        .chain([dir.as_str()])
-        .chain(end.iter().map(String::as_str))
-        .collect();
-    shlex::try_join(words.iter().copied()).unwrap_or_else(|_| words.join(" "))
 }

@@ -4,6 +4,7 @@
 //! What always holds: nothing in here judges what a program does, and when a [`program::Program`] is
 //! gone, so is everything that it started.
 
+pub mod again;
 pub mod clock;
 pub mod command;
 pub mod computer;

@@ -53,6 +53,24 @@ fn commands_come_from_the_command_line_then_the_profile_then_the_course() {
 }
 
 #[apply(test)]
+fn programs_and_builds_find_the_environment_of_the_profile_and_of_the_course() {
+    common::needs(&["python3"]);
+    let profile = r#"
+        build = "test \"$ONE $TWO\" = 'own course'"
+        server = "sh -c 'test \"$ONE $TWO\" = \"own course\" && exec python3 a.py {port}'"
+        client = "python3 b.py {host} {port}"
+        environment = { ONE = "own" }
+    "#;
+    let dir =
+        Dir::with(&[("a.py", &sound("server.py")), ("b.py", &sound("client.py")), ("echolog.toml", profile)]);
+    let place = Dir::with(&[("course.toml", "[environment]\nONE = \"course\"\nTWO = \"course\"\n")]);
+    let course = place.file("course.toml");
+    let course = course.to_str().expect("UTF-8");
+    Checked::with(&[dir.path(), "--course", course, "--only", "S1"]).ends_with(0).says("1 of 1 pass");
+    Checked::with(&[dir.path(), "--only", "S1"]).ends_with(2).says("the build failed with status 1");
+}
+
+#[apply(test)]
 fn an_unknown_requirement_a_bad_shard_and_half_a_pair_are_usage_errors() {
     for (args, says) in [
         (&["--only", "R17"][..], "no such requirement: R17"),
