@@ -122,7 +122,9 @@ fn first(setup: &Setup, alone: (Seen, Waited), single_words: bool) -> Result<Bas
                     && facts::addresses(&screen).iter().any(|address| setup.addresses().contains(address)))
         })?;
         if shown == Waited::Met {
-            session.server_rests()?;
+            // Some end as soon as they have shown it.
+            session.wait(|session| session.server().has_ended())?;
+            session.last_words()?;
         }
         baseline.start.server = Seen::of(session.server());
         converse(&mut session, &mut baseline, single_words)?;

@@ -25,9 +25,6 @@ const AT_MOST: u32 = 6;
 /// one line, or before it waits for the next.
 const RESTED: (Duration, u32) = (Duration::from_millis(1), 3);
 
-/// For how long a server must not have run before it waits for a client.
-const AT_REST: Duration = Duration::from_millis(40);
-
 /// What can be seen of a session from outside at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Look {
@@ -264,21 +261,6 @@ impl Session<'_> {
             }
         }
         Ok(waited)
-    }
-
-    /// Waits until the server, which has shown all that it shows before a client comes, waits for one, or has
-    /// ended: some end as soon as they have shown it.
-    pub fn server_rests(&mut self) -> Result<()> {
-        let mut rest: Option<(Duration, u64)> = None;
-        self.wait(|session| {
-            let Some(activity) = session.server().activity() else { return true };
-            let now = session.clock.now();
-            let since = rest.filter(|&(_, turns)| turns == activity.turns && !activity.running);
-            let (since, _) = *rest.insert(since.unwrap_or((now, activity.turns)));
-            now.saturating_sub(since) >= AT_REST
-        })?;
-        self.last_words()?;
-        Ok(())
     }
 
     /// Waits until the client has nothing more to send for now.
