@@ -24,7 +24,7 @@ refuse "unfinished work is an issue, not a comment" "//.*$unfinished" src tests
 refuse "unfinished work is an issue, not a comment" "#.*$unfinished" scripts Makefile .ci
 refuse "left from debugging" '\b(dbg|todo|unimplemented)!' src tests
 refuse "waiting is for a thing, not for a time" '\bsleep_ms\b|\bthread::sleep\(' tests
-refuse "the test programs have a harness of their own: #[apply(test)]" '^[[:space:]]*#\[test\]' tests
+refuse "the tests have a harness of their own: #[apply(test)]" '^[[:space:]]*#\[test\]' tests src
 refuse "server and client never see each other" '\b(super|pair)::client\b' src/pair/server.rs
 refuse "server and client never see each other" '\b(super|pair)::server\b' src/pair/client.rs
 
@@ -33,7 +33,7 @@ may_import() {
     local part=$1 allowed=$2
     local others
     others=$(grep -rnHoE 'crate::[a-z_]+' "src/$part" "src/$part.rs" 2>/dev/null |
-        grep -vE "crate::(${part}${allowed:+|$allowed}|tools)$" || true)
+        grep -vE "crate::(${part}${allowed:+|$allowed}|common)$" || true)
     [ -z "$others" ] || { echo "$others"; echo "gate: $part must not import this" >&2; found=1; }
 }
 may_import escape ''

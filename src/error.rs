@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use anyhow::Context as _;
 
-    #[test]
+    #[apply(test)]
     fn the_chain_is_one_line_and_the_hint_the_next() {
         let cause = std::io::Error::other("disk on fire");
         let error = anyhow::Error::from(Fault::new("cannot spool").because(cause).hint("buy a new one"))
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(exit(&error), Exit::Failed);
     }
 
-    #[test]
+    #[apply(test)]
     fn errors_of_the_operating_system_have_no_number() {
         let cause = std::io::Error::from_raw_os_error(2);
         let error = anyhow::Error::from(cause).context("notes (os error of mine)");
@@ -196,13 +196,13 @@ mod tests {
         assert_eq!(words(&cause.into()), "error: No such file or directory\n");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_usage_fault_anywhere_in_the_chain_decides_the_exit_code() {
         let error = Err::<(), _>(Fault::usage("no such port")).context("server").expect_err("it is one");
         assert_eq!(exit(&error), Exit::Usage);
     }
 
-    #[test]
+    #[apply(test)]
     fn text_from_outside_cannot_act_on_the_terminal() {
         let error = anyhow::anyhow!("no such host: \u{1b}]0;evil\u{7}");
         assert_eq!(words(&error), "error: no such host: \\x1b]0;evil\\x07\n");

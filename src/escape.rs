@@ -144,7 +144,7 @@ pub fn is_unsafe(character: char) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn printable_text_in_any_script_is_left_as_it_is() {
         for text in
             ["", "plain", "tab\there", "Grüße", "日本語", "e\u{301}", "👩🚀", "שלום", "\\x1b \"quoted\""]
@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn controls_invisible_characters_and_bytes_that_are_not_utf8_become_visible() {
         for (text, shown) in [
             (&b"\x1b[2J"[..], "\\x1b[2J"),
@@ -174,7 +174,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_control_character_is_found_at_every_place() {
         for length in 1..=3 * STEP {
             for at in 0..length {

@@ -3,6 +3,21 @@
 //!
 //! This file parses, runs, prints the error and exits.
 
+#[cfg(test)]
+#[macro_use(apply)]
+extern crate macro_rules_attribute;
+
+/// The harness of tests/, for the unit tests too.
+#[cfg(test)]
+#[macro_use]
+#[path = "../tests/common"]
+#[allow(dead_code, unused_macros, reason = "each of the test programs uses its part of this")]
+mod common {
+    #[macro_use]
+    pub mod harness;
+    pub mod tools;
+}
+
 mod check;
 mod cli;
 mod error;
@@ -13,14 +28,15 @@ mod replay;
 mod report;
 mod results;
 mod run;
-#[cfg(test)]
-#[path = "../tests/common/tools.rs"]
-#[allow(dead_code, reason = "each of the test programs uses its part of this")]
-mod tools;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Always so; the condition keeps what follows in use, for the compiler.
+    #[cfg(test)]
+    if std::env::args_os().next().is_some() {
+        common::harness::main();
+    }
     match cli::run() {
         Ok(exit) => exit.into(),
         Err(error) => error::tell(&error).into(),

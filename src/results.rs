@@ -511,7 +511,7 @@ pub enum Blessing {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_document_is_read_back_as_it_was_written_and_older_ones_without_new_fields_too() {
         let mut results = Results::begin(Job::Check);
         results.requirements.push(Requirement { id: "S1".into(), points: 1.0, ..Default::default() });

@@ -608,12 +608,12 @@ mod tests {
         baseline.quit.as_mut().expect("there is a quit")
     }
 
-    #[test]
+    #[apply(test)]
     fn a_sound_pair_passes_every_row() {
         assert_eq!(outcomes(&sound()), "");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_port_that_is_not_taken_fails_s1_and_nothing_else() {
         assert_eq!(fails(|it| it.start.given = 10_000), "S1 fail");
         assert_eq!(fails(|it| it.start.takes_port = false), "S1 fail");
@@ -621,7 +621,7 @@ mod tests {
         assert_eq!(fails(|it| it.start.other = Some((10_000, Some(10_000)))), "");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_banner_must_name_an_address_of_this_computer_and_the_port() {
         let banner = |text: &str| {
             let screen = text.as_bytes().to_vec();
@@ -633,7 +633,7 @@ mod tests {
         assert!(banner("").starts_with("S2 fail"));
     }
 
-    #[test]
+    #[apply(test)]
     fn the_servers_own_address_is_not_the_clients() {
         let own = |it: &mut Baseline| {
             it.connect.as_mut().expect("it connected").source = SERVER.into();
@@ -641,7 +641,7 @@ mod tests {
         assert_eq!(fails(own), "S3 fail");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_message_must_be_on_the_servers_screen_before_the_next_is_typed() {
         assert_eq!(fails(|it| it.exchanges[0].shown = false), "S4 fail");
         let lost = |it: &mut Baseline| {
@@ -651,7 +651,7 @@ mod tests {
         assert_eq!(fails(lost), "S4 fail");
     }
 
-    #[test]
+    #[apply(test)]
     fn the_client_is_blamed_for_what_it_did_not_send() {
         let unsent = |it: &mut Baseline| {
             it.exchanges[1].wire.clear();
@@ -669,7 +669,7 @@ mod tests {
         assert!(fails(answers).contains("C3 fail") && !fails(answers).contains("S4"));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_client_that_connects_to_one_port_only_fails_c1() {
         let other = |connected| {
             fails(move |it| {
@@ -681,7 +681,7 @@ mod tests {
         assert_eq!(other(true), "");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_client_that_says_nothing_of_its_own_fails_c2_or_c3() {
         let greeting = |text: &str| {
             let (text, last) = (text.as_bytes().to_vec(), "message: ");
@@ -711,7 +711,7 @@ mod tests {
         assert_eq!(fails(repeats), "C3 fail");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_line_that_is_sent_word_by_word_fails_c3() {
         let mut split = exchange("two three");
         split.wire = b"two\nthree\n".to_vec();
@@ -719,7 +719,7 @@ mod tests {
         assert_eq!(fails(|it| it.split = Some(split)), "C3 fail");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_quit_is_judged_by_its_effect() {
         // A record type instead of the word.
         assert_eq!(fails(|it| quit(it).wire = vec![0, 0, 0, 2]), "");
@@ -737,7 +737,7 @@ mod tests {
         assert_eq!(fails(asks), "C4 fail");
     }
 
-    #[test]
+    #[apply(test)]
     fn the_log_is_judged_at_both_ends() {
         let log = |wire: &str, screen: &str| {
             let (wire, screen) = (wire.as_bytes().to_vec(), screen.as_bytes().to_vec());
@@ -754,7 +754,7 @@ mod tests {
         assert!(s5(&baseline).happened.contains("order"), "{}", s5(&baseline).happened);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_client_that_shows_what_it_remembers_fails_c5() {
         let altered = |client: &str| Altered {
             was: "kopa".to_string(),
@@ -765,7 +765,7 @@ mod tests {
         assert_eq!(fails(|it| it.altered = Some(altered("log: apok\n"))), "");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_look_alike_is_blamed_on_the_program_that_took_it_for_a_quit() {
         let look_alike = |wire: &str, closed| LookAlike {
             typed: "quit now".to_string(),
@@ -781,7 +781,7 @@ mod tests {
         assert_eq!(tried(look_alike("quit now\n", false)), "");
     }
 
-    #[test]
+    #[apply(test)]
     fn another_word_for_quitting_is_named_in_the_advice() {
         let mut baseline = sound();
         baseline.client.screen = b"message (exit to leave): ".to_vec();

@@ -90,7 +90,7 @@ fn parse<T: DeserializeOwned>(path: &Path, text: io::Result<String>) -> Result<O
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn answers_belong_to_the_command_that_they_are_typed_at() {
         let some = |text: &str| Some(text.to_owned());
         let variables = |all: &[(&str, &str)]| {

@@ -122,7 +122,7 @@ mod tests {
         Course::of(toml::from_str(text).map_err(|error| error.message().to_owned())?)
     }
 
-    #[test]
+    #[apply(test)]
     fn requirements_that_get_no_points_are_worth_nothing() {
         let all = course("").unwrap();
         assert_eq!((all.points(Id::S1), all.points(Id::R9)), (1.0, 1.0));
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(points, ["2", "0.5", "0"]);
     }
 
-    #[test]
+    #[apply(test)]
     fn what_is_wrong_is_named() {
         for (text, says) in [
             ("[points]\nS1 = -1\n", "S1 needs a number of points, 0 or more"),

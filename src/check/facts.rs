@@ -252,7 +252,7 @@ mod tests {
         Words::of(text.as_bytes())
     }
 
-    #[test]
+    #[apply(test)]
     fn a_message_is_found_however_it_is_quoted_and_whatever_shares_its_line() {
         let message = words("Mogu tanebi");
         for screen in [
@@ -266,7 +266,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_message_that_is_damaged_split_or_run_together_is_not_found() {
         let message = words("mogu tänebi");
         for screen in [
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(Words::of(b"mogu t\xc3 \xa4nebi").find(&message, 0), None);
     }
 
-    #[test]
+    #[apply(test)]
     fn messages_must_stand_in_their_order() {
         let messages = [words("one"), words("two"), words("three")];
         assert_eq!(words("one, two, three").find_all(&messages), Ok(vec![0..1, 1..2, 2..3]));
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(words("onetwothree").find_all(&messages), Err(0));
     }
 
-    #[test]
+    #[apply(test)]
     fn addresses_are_read_out_of_any_wording() {
         let all = |text: &str| addresses(text.as_bytes()).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(all("listening on 127.0.0.1:8080."), ["127.0.0.1"]);
@@ -304,12 +304,12 @@ mod tests {
         assert_eq!(all("127.0.0.1271"), Vec::<String>::new());
     }
 
-    #[test]
+    #[apply(test)]
     fn numbers_are_whole_and_stand_outside_of_addresses() {
         assert_eq!(numbers(b"127.0.0.1:10017, port 10018. x10019 1.5"), [10017, 10018]);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_prompt_is_what_stands_at_the_end_every_time() {
         let first = pieces(b"Connected to 127.0.0.5\r\nmessage 1> ", "");
         let second = pieces(b"sent: mogu\r\nmessage 12> ", "mogu");
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(common_end(&first, &second), 2);
     }
 
-    #[test]
+    #[apply(test)]
     fn what_another_program_said_is_taken_out_line_by_line() {
         let own = |text: &str, other: &str| {
             String::from_utf8(without_lines_of(text.as_bytes(), other.as_bytes())).unwrap()
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(own("connected\nmessage: ", "\n--\n"), "connected\nmessage: ");
     }
 
-    #[test]
+    #[apply(test)]
     fn letters_that_json_writes_as_numbers_are_read() {
         let words = |text: &str| Words::of(text.as_bytes());
         assert_eq!(words(r#"["gr\u00fcn \u65e5\ud841\udf0e", "C:\unit"]"#), words("grün 日𠜎 c unit"));
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(words(r"\u12"), words("u12"));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_text_is_found_to_the_letter_also_in_a_string_literal() {
         let text = r#"It's 5 o'clock: "OK" \n"#;
         for screen in
@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(count_exactly(b"ab ab\nabc", "ab"), 3);
     }
 
-    #[test]
+    #[apply(test)]
     fn the_tail_of_a_screen_is_one_safe_line() {
         assert_eq!(tail(b"one\r\n\r\ntwo \x07\r\n", 99), "one | two \\x07");
         assert_eq!(tail(b"abcdefgh", 4), "…fgh");

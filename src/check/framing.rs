@@ -124,7 +124,7 @@ mod tests {
         guess(&pairs)
     }
 
-    #[test]
+    #[apply(test)]
     fn usual_framings_are_named() {
         let with = |head: &[u8], message: &str, end: &[u8]| [head, message.as_bytes(), end].concat();
         assert_eq!(seen(|m| with(b"", m, b"")).to_string(), "raw text, no delimiter");

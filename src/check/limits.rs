@@ -35,7 +35,7 @@ pub fn told(screen: &[u8], limits: &Limits, is_isolated: bool) -> Option<String>
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_limit_is_named_where_the_output_tells_of_it_and_nowhere_else() {
         let limits = Limits { address_space: Some(200 << 20), ..Limits::default() };
         let told = |screen: &str| told(screen.as_bytes(), &limits, true).unwrap_or_default();

@@ -26,7 +26,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn messages_are_the_same_every_time_and_none_like_another() {
         assert_eq!(line("session", 1, 2), line("session", 1, 2));
         let words: HashSet<String> = (0..1_000).map(|number| line("big log", number, 3)).collect();

@@ -376,7 +376,7 @@ impl fmt::Debug for Requirement {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn the_table_has_every_id_once_and_in_order() {
         assert!(TABLE.windows(2).all(|pair| pair[0].id < pair[1].id));
         assert_eq!((TABLE[0].id, TABLE[TABLE.len() - 1].id, TABLE.len()), (Id::S1, Id::R16, 26));
@@ -387,14 +387,14 @@ mod tests {
         assert!("R17".parse::<Id>().is_err());
     }
 
-    #[test]
+    #[apply(test)]
     fn what_a_requirement_comes_after_is_judged_before_it() {
         assert!(
             TABLE.iter().all(|requirement| requirement.after.iter().all(|&other| other < requirement.id))
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn every_text_of_the_table_is_a_sentence() {
         for requirement in TABLE {
             for text in [requirement.done, requirement.expected, requirement.why, requirement.advice] {

@@ -233,7 +233,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_submission_is_called_by_a_name_and_called_again_as_it_was_written() {
         let here = std::env::current_dir().unwrap();
         let here = here.file_name().unwrap().to_str().unwrap();
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(as_written(Path::new("./")), ".");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_profile_that_is_wrong_is_a_usage_fault_that_names_its_line() {
         for (text, says) in [
             ("server = \"a\"\nclient = \"b\"\nserverr = 1\n", "line 3: unknown field `serverr`"),

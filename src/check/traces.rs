@@ -158,7 +158,7 @@ mod tests {
         };
     }
 
-    #[test]
+    #[apply(test)]
     fn an_uncaught_error_of_every_language_is_named() {
         for (name, screen, line) in recorded! {
             "python" => "ValueError: invalid literal for int() with base 10: 'x'",
@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn older_versions_and_cut_off_screens_are_known_too() {
         for (screen, line) in [
             (
@@ -235,7 +235,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn an_error_that_a_program_tells_itself_is_no_uncaught_one() {
         for screen in [
             "error: the exception was caught",
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(stack_trace(warned), None);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_caught_error_that_is_printed_with_its_calls_is_told_from_words() {
         for (name, screen, _) in recorded! {
             "caught-java" => "", "caught-node" => "", "caught-mono" => "", "caught-php" => "", "caught-ruby" => "",
@@ -276,7 +276,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn the_patterns_compile() {
         let reports =
             REPORTS.iter().flat_map(|report| [report.sign].into_iter().chain(report.names.iter().copied()));

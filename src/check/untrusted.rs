@@ -36,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn only_small_files_are_read_and_nothing_is_waited_for() {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| dir.path().join(name);

@@ -118,7 +118,7 @@ fn place(host: Option<&str>, port: Option<&str>) -> Result<(Option<String>, Opti
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn host_and_port_are_one_word_or_two() {
         for (host, port) in [("there", Some("12345")), ("there:12345", None), ("tcp://there:12345", None)] {
             assert_eq!(place(Some(host), port).unwrap(), (Some("there".into()), Some(12345)), "{host}");

@@ -26,7 +26,7 @@ mod tests {
         error::words(&super::fault(&message).into())
     }
 
-    #[test]
+    #[apply(test)]
     fn a_mistake_is_one_line_and_the_hint_another() {
         assert_eq!(
             told(&["server", "1", "2"]),

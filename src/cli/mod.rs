@@ -114,7 +114,7 @@ pub fn run() -> anyhow::Result<Exit> {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn no_line_of_a_help_text_is_longer_than_80_columns() {
         let mut command = command();
         command.build();

@@ -119,7 +119,7 @@ fn place(text: &str, bind: Option<String>) -> Result<(Option<Ports>, Option<Stri
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_port_may_stand_behind_the_address_to_listen_at() {
         for (text, bind) in [
             ("12345", None),

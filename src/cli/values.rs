@@ -59,7 +59,7 @@ pub fn milliseconds(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn sizes_have_units_of_1024() {
         assert_eq!(size("0"), Ok(0));
         assert_eq!(size("4096"), Ok(4096));
@@ -71,7 +71,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn times_are_neither_negative_nor_endless() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for wrong in ["-1", "inf", "NaN", "1e300", "soon"] {

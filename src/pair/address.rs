@@ -124,7 +124,7 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_port_is_a_number_from_1_to_65535() {
         assert_eq!(parse_port("1"), Ok(1));
         assert_eq!(parse_port(" 65535 "), Ok(65535));
@@ -137,7 +137,7 @@ mod tests {
         assert!(parse_port("").unwrap_err().contains("1 to 65535"));
     }
 
-    #[test]
+    #[apply(test)]
     fn ports_are_one_a_range_or_any() {
         assert_eq!("80".parse(), Ok(Ports { first: 80, last: 80 }));
         assert_eq!("10000-20000".parse(), Ok(Ports { first: 10000, last: 20000 }));
@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn an_endpoint_is_a_host_a_port_or_both() {
         for (text, host, port) in [
             ("192.168.1.3", "192.168.1.3", None),
@@ -169,7 +169,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn an_ipv6_address_may_have_a_zone() {
         use std::net::Ipv6Addr;
         assert_eq!(resolve("::1", 7).unwrap(), [SocketAddr::from((Ipv6Addr::LOCALHOST, 7))]);

@@ -116,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_connection_that_is_reset_at_once_was_refused_by_the_server() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let mut stream = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");

@@ -106,7 +106,7 @@ impl Serialize for Content<'_> {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_message_is_text_or_its_bytes_in_hexadecimal() {
         let shown = |bytes| {
             let mut line = Vec::new();

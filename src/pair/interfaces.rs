@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::pair::listen::listen;
 
-    #[test]
+    #[apply(test)]
     fn the_address_shown_is_where_the_listener_is_bound() {
         for bind in ["127.0.0.2", "::ffff:127.0.0.2"] {
             let listener = listen(Some(bind), "0".parse().unwrap()).unwrap();
@@ -111,7 +111,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn bridges_and_tunnels_come_last() {
         assert_eq!(kind("docker0"), 2);
         assert_eq!(kind("tun0"), 2);

@@ -161,13 +161,13 @@ mod tests {
         keys.collect()
     }
 
-    #[test]
+    #[apply(test)]
     fn keys_of_a_person_are_left_to_the_editor() {
         let mut burst = Burst::default();
         assert_eq!(typed("grüße", &mut burst), [None, None, None, None, None]);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_burst_is_inserted_in_one_piece_at_its_end() {
         let mut burst = Burst::default();
         let text = "é".repeat(1000);
@@ -176,7 +176,7 @@ mod tests {
         assert!(done.iter().all(|command| *command == Some(Cmd::Noop)), "{done:?}");
     }
 
-    #[test]
+    #[apply(test)]
     fn what_the_editor_has_read_ahead_belongs_to_the_burst() {
         let mut burst = Burst::default();
         burst.took(1, 999);
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(burst.insert('x'), Some(Cmd::Insert(1, "x".repeat(1000))));
     }
 
-    #[test]
+    #[apply(test)]
     fn another_key_ends_a_burst() {
         let mut burst = Burst::default();
         burst.took(1, 999);

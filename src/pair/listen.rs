@@ -203,7 +203,7 @@ fn is_passing(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn the_first_free_port_of_a_range_is_taken() {
         let taken = listen(Some("127.0.0.1"), "10000-20000".parse().unwrap()).unwrap();
         let first = taken.local_addr().unwrap().port();

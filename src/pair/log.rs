@@ -104,7 +104,7 @@ mod tests {
         out
     }
 
-    #[test]
+    #[apply(test)]
     fn every_message_comes_back_verbatim_and_in_order() {
         let mut log = Log::new(100);
         for message in [&b"first"[..], b"", b"\xff\r", b" last "] {
@@ -114,12 +114,12 @@ mod tests {
         assert_eq!(sent_back(log), b"first\n\n\xff\r\n last \n");
     }
 
-    #[test]
+    #[apply(test)]
     fn an_empty_log_comes_back_as_nothing() {
         assert_eq!(sent_back(Log::new(0)), b"");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_log_larger_than_memory_allows_comes_back_whole() {
         let mut log = Log::new(u64::MAX);
         let mut all = Vec::new();
@@ -132,7 +132,7 @@ mod tests {
         assert!(sent_back(log) == all);
     }
 
-    #[test]
+    #[apply(test)]
     fn messages_are_kept_together_as_they_are_singly() {
         let mut log = Log::new(100);
         log.append(b"first").expect("there is room");
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(sent_back(log), b"first\nsecond\n\nfourth\nlast\n");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_log_takes_its_limit_exactly_and_not_a_byte_more() {
         let mut log = Log::new(4);
         log.append(b"abc").expect("four bytes with its line end");

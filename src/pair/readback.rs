@@ -141,14 +141,14 @@ mod tests {
         (String::from_utf8(shown).unwrap(), result)
     }
 
-    #[test]
+    #[apply(test)]
     fn the_log_that_was_sent_is_shown_and_accepted() {
         let (shown, result) = back(&[b"one", b"", b"\xff\r"], b"one\n\n\xff\r\n");
         assert_eq!(shown, "one\n\n\\xff\\x0d\n");
         result.expect("it is what was sent");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_connection_that_is_lost_after_the_whole_log_costs_nothing() {
         struct Lost;
         impl Read for Lost {
@@ -171,7 +171,7 @@ mod tests {
         read_back(Lost, &Digest::new(), 100, &mut screen, None).expect_err("nothing says that it was all");
     }
 
-    #[test]
+    #[apply(test)]
     fn no_other_log_is_accepted() {
         for (log, words) in [
             (&b""[..], "short: 0 of 8 bytes, 0 of 2 messages"),
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_source_with_nothing_to_read_is_read_again() {
         struct Slow(Vec<Option<&'static [u8]>>);
         impl Read for Slow {
@@ -205,7 +205,7 @@ mod tests {
             .expect("it is whole");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_log_without_end_is_not_read_without_end() {
         let error = {
             let mut screen = Screen::new(io::sink(), Form::Screen);

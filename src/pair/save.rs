@@ -219,7 +219,7 @@ mod tests {
         save.finish(whole)
     }
 
-    #[test]
+    #[apply(test)]
     fn only_a_whole_log_is_saved_under_its_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
@@ -231,7 +231,7 @@ mod tests {
         assert!(!partial_name(&path).exists());
     }
 
-    #[test]
+    #[apply(test)]
     fn an_empty_log_is_an_empty_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_file_with_several_names_keeps_them() {
         let directory = tempfile::tempdir().unwrap();
         let [path, other] = ["log", "other"].map(|name| directory.path().join(name));
@@ -250,7 +250,7 @@ mod tests {
         assert!(!partial_name(&path).exists());
     }
 
-    #[test]
+    #[apply(test)]
     fn a_link_to_nothing_is_followed() {
         let directory = tempfile::tempdir().unwrap();
         let [path, link] = ["log", "link"].map(|name| directory.path().join(name));
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"one\n");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_partial_file_of_another_program_does_not_get_the_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");

@@ -351,7 +351,7 @@ mod tests {
         String::from_utf8(shown).unwrap()
     }
 
-    #[test]
+    #[apply(test)]
     fn the_screens_read_as_the_assignment_words_them() {
         let expected = "\
 server is at address: 192.168.1.3
@@ -370,12 +370,12 @@ This is my first message
         assert_eq!(session(Form::Screen), expected);
     }
 
-    #[test]
+    #[apply(test)]
     fn quiet_output_is_the_messages_and_the_log() {
         assert_eq!(session(Form::Quiet), "This is my first message\nThis is my first message\n");
     }
 
-    #[test]
+    #[apply(test)]
     fn json_output_has_one_object_a_line_for_each_event() {
         let expected = r#"{"event":"listening","address":"192.168.1.3","port":12345}
 {"event":"connected","address":"192.168.1.4"}
@@ -390,7 +390,7 @@ This is my first message
         assert_eq!(session(Form::Json), expected);
     }
 
-    #[test]
+    #[apply(test)]
     fn an_exchange_is_a_prompt_what_was_typed_and_what_is_sent() {
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown, Form::Screen);
@@ -403,7 +403,7 @@ This is my first message
         assert_eq!(String::from_utf8_lossy(singly), String::from_utf8_lossy(together));
     }
 
-    #[test]
+    #[apply(test)]
     fn text_from_outside_is_escaped_wherever_it_is_shown() {
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown, Form::Screen);
@@ -418,7 +418,7 @@ This is my first message
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn a_broken_screen_is_told_at_the_end_and_written_to_only_once() {
         struct Full(u32);
         impl Write for Full {

@@ -179,7 +179,7 @@ mod tests {
         (String::from_utf8(shown).unwrap(), sent, error)
     }
 
-    #[test]
+    #[apply(test)]
     fn every_message_is_shown_and_logged_until_quit() {
         let (shown, log, error) = served(&[b"one\nt", b"wo\r\n\nQuit\n quit\nquit now\nquit\nlate\n"], None);
         assert_eq!(
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(error, None);
     }
 
-    #[test]
+    #[apply(test)]
     fn quit_without_its_line_end_quits_only_when_the_end_is_orderly() {
         assert_eq!(served(&[b"one\nqu", b"it"], None).2, None);
         let (shown, _, error) = served(&[b"one\nquit"], Some(io::ErrorKind::ConnectionReset));
@@ -205,7 +205,7 @@ mod tests {
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn an_end_between_messages_one_inside_a_message_and_a_reset_are_told_apart() {
         let (_, log, error) = served(&[b"one\ntwo\n"], None);
         assert_eq!(error.unwrap(), "error: the client disconnected without quit, after 2 messages\n");
@@ -223,7 +223,7 @@ mod tests {
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn a_message_over_the_limit_ends_the_session_and_names_the_limit() {
         assert_eq!(served(&[b"0123456789\nquit\n"], None).2, None);
         for over in [&b"0123456789x\nquit\n"[..], b"0123456789xyz"] {

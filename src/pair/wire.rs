@@ -384,7 +384,7 @@ mod tests {
         meant
     }
 
-    #[test]
+    #[apply(test)]
     fn a_carriage_return_belongs_to_the_line_end_only_where_it_may() {
         let stream = || vec![b"one\r\ntwo\n\r\r\n\r\nth\rree\n".to_vec()];
         let line = |line: &[u8]| Owned::Line(line.to_vec());
@@ -398,7 +398,7 @@ mod tests {
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn single_messages_are_sent_in_large_pieces_and_in_order() {
         let mut wire = Vec::new();
         let mut sender = Sender::new(&mut wire);
@@ -412,7 +412,7 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&wire), "eins\nzwölf\nthree\nquit\n");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_line_over_the_limit_takes_no_memory() {
         let mut lines = Lines::new(io::repeat(b'x').take(100 << 20), LineEnd::Lf, 1000);
         assert_eq!(lines.next().unwrap(), Next::TooLong);
@@ -421,7 +421,7 @@ mod tests {
     }
 
     proptest! {
-        #[test]
+        #[apply(test)]
         fn any_split_of_a_stream_gives_the_same_lines(
             stream in proptest::collection::vec(proptest::sample::select(&b"ab\r\n\xff"[..]), 0..60),
             cuts in proptest::collection::vec(0usize..60, 0..20),
@@ -443,7 +443,7 @@ mod tests {
             prop_assert_eq!(&lines_together(pieces, line_end, limit), &meant);
         }
 
-        #[test]
+        #[apply(test)]
         fn every_message_without_a_line_feed_arrives_as_it_was_sent(
             messages in proptest::collection::vec(
                 proptest::collection::vec(proptest::sample::select(&b"a\r\0\xff "[..]), 0..9), 0..9),

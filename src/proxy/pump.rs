@@ -413,7 +413,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn held_bytes_arrive_in_one_piece() {
         let Ends { mut proxy, mut client, mut server } = ends();
         proxy.to_server.mode = Mode::Held;
@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(server.read(&mut buffer).unwrap(), 8);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_piece_is_not_sent_before_the_last_one_was_read() {
         let Ends { mut proxy, mut client, mut server } = ends();
         proxy.to_server.mode = Mode::Pieces(1);
@@ -444,7 +444,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_cut_reaches_the_program_as_a_fin_or_a_reset() {
         let Ends { mut proxy, client: _client, mut server } = ends();
         proxy.cut_server(End::Fin);
@@ -454,7 +454,7 @@ mod tests {
         assert_eq!(server.read(&mut [0; 9]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_cut_waits_until_no_child_has_a_copy_of_the_socket() {
         for by in [End::Fin, End::Rst] {
             let Ends { mut proxy, client: _client, mut server } = ends();
@@ -484,7 +484,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_piece_of_the_tape_has_the_time_at_which_it_was_received() {
         let Ends { mut proxy, mut client, server: _server } = ends();
         for (length, piece) in [(3, b"one"), (6, b"two")] {
@@ -496,7 +496,7 @@ mod tests {
         assert!(pieces[0].0 < pieces[1].0 && pieces[1].0 <= proxy.clock.now());
     }
 
-    #[test]
+    #[apply(test)]
     fn a_second_connection_of_the_client_is_recorded_and_passed_on() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut proxy = Proxy::open(&Config::local(), &Clock::start()).unwrap();
@@ -519,7 +519,7 @@ mod tests {
         assert_eq!(proxy.further().next().unwrap().to_server.tape, b"second");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_proxy_listens_at_every_address_with_one_port() {
         let addresses = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 19)];
         let config = Config { listen: addresses.map(|ip| (ip, 0).into()).to_vec(), ..Config::local() };
@@ -529,7 +529,7 @@ mod tests {
         pump_until(&mut proxy, |proxy| proxy.further().len() == 1);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_server_that_is_not_there_is_unreachable_and_its_client_is_reset() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut proxy = Proxy::open(&Config::local(), &Clock::start()).unwrap();

@@ -329,7 +329,7 @@ mod tests {
         ([to_server, to_client], proxy.finish().expect("a tape"))
     }
 
-    #[test]
+    #[apply(test)]
     fn every_wire_carries_all_bytes_unchanged_in_both_directions() {
         let mut random = Random(1);
         let [to_server, to_client] = [Direction::ToServer, Direction::ToClient];
@@ -363,7 +363,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn dripping_delivers_every_byte_before_the_next() {
         let text = b"one byte at a time, whatever the reader's buffer";
         let ([to_server, to_client], _) = exchange(Wire::Drip, [text, text], &mut Random(2));
@@ -372,7 +372,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn shuffling_makes_the_same_pieces_for_the_same_seed_and_others_for_another() {
         let text: Vec<u8> = (0..5000_u32).map(|number| number.to_le_bytes()[0]).collect();
         let pieces = |seed| {
@@ -387,7 +387,7 @@ mod tests {
         assert!(first.iter().any(|piece| piece.len() == 1) && first.iter().any(|piece| piece.len() > 64));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_split_keeps_the_bytes_before_it_apart_from_the_rest() {
         for at in 1..6 {
             let Peers { proxy: _proxy, mut client, mut server, .. } =
@@ -401,7 +401,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_lump_is_held_back_until_its_sender_is_quiet_and_then_comes_in_one_piece() {
         let Peers { proxy, mut client, mut server, left } = peers(Wire::Lump);
         left[0].store(false, Ordering::SeqCst);
@@ -416,7 +416,7 @@ mod tests {
         assert_eq!(server.read(&mut [0; 1000]).expect("read"), 100);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_lump_of_a_sender_that_is_never_quiet_is_sent_after_a_time() {
         let Peers { proxy: _proxy, mut client, mut server, left } = peers(Wire::Lump);
         left[0].store(false, Ordering::SeqCst);
@@ -424,7 +424,7 @@ mod tests {
         assert_eq!(server.read(&mut [0; 1000]).expect("read"), 13);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_cut_lets_exactly_the_prefix_through_and_ends_both_sides_the_same_way() {
         let text = b"a message\nquit\n";
         for toward in [Direction::ToServer, Direction::ToClient] {
@@ -452,7 +452,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_half_close_passes_and_the_other_direction_stays_open() {
         for wire in [Wire::Through, Wire::Drip, Wire::Lump, Wire::Shuffle(1)] {
             let Peers { proxy: _proxy, mut client, mut server, .. } = peers(wire);
@@ -467,7 +467,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_reset_passes_as_a_reset_after_the_bytes_before_it() {
         for wire in [Wire::Through, Wire::Drip, Wire::Lump, Wire::Shuffle(1)] {
             for toward in Direction::BOTH {
@@ -492,7 +492,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_client_of_a_server_that_is_gone_is_reset_when_it_writes() {
         let Peers { proxy: _proxy, mut client, server, .. } = peers(Wire::Through);
         drop(server);
@@ -503,7 +503,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_client_that_the_server_refuses_is_reset() {
         let Peers { proxy, .. } = peers(Wire::Through);
         // The listener is gone by now.
@@ -511,7 +511,7 @@ mod tests {
         assert_eq!(reads(&client), (Vec::new(), End::Rst));
     }
 
-    #[test]
+    #[apply(test)]
     fn bytes_that_the_receiver_left_unread_are_known_even_if_both_programs_ended() {
         let text = [b'x'; 300];
         for wire in [Wire::Through, Wire::Drip, Wire::Lump, Wire::Shuffle(1)] {
@@ -535,7 +535,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_proxy_thread_ends_at_once_whatever_it_is_doing() {
         for wire in [Wire::Through, Wire::Drip, Wire::Lump] {
             let Peers { proxy, mut client, left, server } = peers(wire);

@@ -156,7 +156,7 @@ impl FromStr for Wire {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn the_name_of_a_wire_parses_back_to_the_same_wire() {
         for name in [
             "direct",
@@ -176,7 +176,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn every_position_of_a_session_is_split_and_cut_once() {
         let names = |wires: Vec<Wire>| wires.iter().map(Wire::to_string).collect::<Vec<_>>();
         assert_eq!(

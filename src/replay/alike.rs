@@ -45,7 +45,7 @@ fn same(pairs: impl Iterator<Item = (char, char)>) -> usize {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn lines_that_look_alike_are_revealed() {
         for (one, other, shown) in [
             ("\u{feff}hello", "hello", ["\\u{feff}hello", "hello"]),
@@ -60,7 +60,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn lines_that_look_different_are_left_as_they_are() {
         for (one, other) in [("hello", "hello"), ("Zo\u{eb}", "Zoe"), ("I1", "l1"), ("a\u{a0}b", "ab")] {
             assert!(!look_alike(one.as_bytes(), other.as_bytes()), "{one}");

@@ -77,7 +77,7 @@ mod tests {
         cast.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
-    #[test]
+    #[apply(test)]
     fn a_recording_has_a_header_and_an_event_for_each_piece() {
         let cast = cast(&[
             (250, Stream::Screen, b"name? "),
@@ -95,7 +95,7 @@ mod tests {
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn a_character_that_came_in_parts_is_one_and_other_bytes_are_replaced() {
         let cast = cast(&[
             (1, Stream::Screen, b"\xe2\x82"),

@@ -174,7 +174,7 @@ server received message: \"hello\"
         Screen::Server { banner: seen.find("server connected").unwrap() }
     }
 
-    #[test]
+    #[apply(test)]
     fn blessing_puts_placeholders_where_the_values_stand() {
         assert_eq!(blessed(None, SEEN, server(SEEN), &["hello"]).as_deref(), Some(GOLDEN));
         let seen = SEEN.replace("192.168.1.3", "127.0.0.9");
@@ -185,14 +185,14 @@ server received message: \"hello\"
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn blessing_leaves_the_text_of_messages_alone() {
         let message = "telnet 192.168.1.3 12345 from 127.0.0.9";
         let seen = SEEN.replace("hello", message);
         assert_eq!(blessed(None, &seen, server(&seen), &[message]), Some(GOLDEN.replace("hello", message)));
     }
 
-    #[test]
+    #[apply(test)]
     fn blessing_keeps_placeholders_on_lines_that_did_not_change() {
         let old = "address [CLIENT_ADDRESS] and 127.0.0.9\nold\n";
         let seen = "address 127.0.0.9 and 127.0.0.9\nnew\n";
@@ -202,7 +202,7 @@ server received message: \"hello\"
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn blessing_refuses_a_screen_with_a_placeholder_written_on_it() {
         assert_eq!(blessed(None, "using port [PORT]\n", Screen::Client, &[]), None);
         assert_eq!(blessed(None, "using [SERVER_PORT]\n", Screen::Client, &[]), None);

@@ -128,7 +128,7 @@ pub(super) fn split_lines(text: &[u8]) -> Vec<&[u8]> {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn lines_that_look_alike_are_shown_with_their_difference() {
         let lines = Difference::between("a\nZo\u{eb}\n".as_bytes(), "a\nZoe\u{308}\n".as_bytes()).unified();
         assert_eq!(
@@ -143,7 +143,7 @@ mod tests {
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn a_golden_with_crlf_is_named_as_such() {
         let first = |golden: &str, seen: &str| {
             Difference::between(golden.as_bytes(), seen.as_bytes()).unified().swap_remove(0)

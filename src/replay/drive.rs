@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::run::command::{Ready, Template};
 
-    #[test]
+    #[apply(test)]
     fn lines_end_at_newlines_and_carriage_returns_before_them_belong_to_the_end() {
         let split = |text: &'static str| lines(text.as_bytes()).collect::<Vec<_>>();
         assert_eq!(split(""), Vec::<&[u8]>::new());
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(split("a\r"), [&b"a\r"[..]]);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_drive_says_why_it_cannot_carry_a_message() {
         let client = |command| Spec {
             command: Template::command(command).expect("a command"),

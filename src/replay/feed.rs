@@ -157,7 +157,7 @@ impl Search<'_> {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_text_is_found_wherever_the_screen_was_cut_in_between() {
         let screen = b"server received message: \"one\"\n";
         for first in 0..screen.len() {

@@ -247,12 +247,12 @@ mod tests {
         Script { messages: messages.iter().map(|message| message.to_vec()).collect(), quits, unsent }
     }
 
-    #[test]
+    #[apply(test)]
     fn messages_end_at_quit_and_what_follows_is_counted() {
         assert_eq!(Script::parse(b"one\n\ntwo\nquit\nthree\nfour"), script(&[b"one", b"", b"two"], true, 2));
     }
 
-    #[test]
+    #[apply(test)]
     fn the_end_of_the_file_quits_where_no_line_does() {
         assert_eq!(Script::parse(b""), script(&[], false, 0));
         assert_eq!(Script::parse(b"\n"), script(&[b""], false, 0));
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(Script::parse(b"one\n\n"), script(&[b"one", b""], false, 0));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_carriage_return_belongs_to_the_line_end_only_there() {
         assert_eq!(Script::parse(b"a\rb\r\nquit\r\n"), script(&[b"a\rb"], true, 0));
         assert_eq!(Script::parse(b"quit \r\n Quit\n"), script(&[b"quit ", b" Quit"], false, 0));

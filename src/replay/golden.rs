@@ -259,14 +259,14 @@ server received message: \"hello\"
         golden(text).compare(seen.as_bytes(), &values()).map_or_else(Vec::new, |found| found.unified())
     }
 
-    #[test]
+    #[apply(test)]
     fn the_true_values_fit_their_placeholders() {
         assert_eq!(diff(GOLDEN, SEEN), []);
         assert_eq!(diff(GOLDEN, &SEEN.replace("192.168.1.3", "fd00::2")), []);
         assert_eq!(diff(GOLDEN, &SEEN.replace("192.168.1.3", "127.0.0.1")), []);
     }
 
-    #[test]
+    #[apply(test)]
     fn any_other_value_does_not() {
         for (value, other) in [
             ("192.168.1.3", "192.168.1.33"),
@@ -283,7 +283,7 @@ server received message: \"hello\"
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn every_kind_of_change_is_a_difference() {
         let lines: Vec<&str> = SEEN.split_inclusive('\n').collect();
         let changed = [
@@ -301,7 +301,7 @@ server received message: \"hello\"
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_difference_shows_three_lines_around_it_and_the_true_values() {
         use DiffLine::{Both, Golden, Hunk, Seen};
         let golden = format!("{GOLDEN}a\nb\nc\nd\n");
@@ -319,14 +319,14 @@ server received message: \"hello\"
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn a_diff_notes_that_an_escape_and_its_character_differ() {
         let lines = diff("\\x1b[2J\n", "\x1b[2J\n");
         assert_eq!(lines.last(), Some(&DiffLine::SameLook));
         assert_eq!(diff("a\n", "a").last(), Some(&DiffLine::NoLineEnd));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_mistyped_placeholder_is_an_error_and_a_tag_is_text() {
         for word in ["[SERVER_PORT]", "[CLIENT_ADRESS]", "[ADDRESS]", "[SERVER_ADDR]", "[PORTS]"] {
             let error = Golden::parse(format!("one\nat {word}\n"), &[]).unwrap_err();
@@ -337,7 +337,7 @@ server received message: \"hello\"
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_message_that_reads_like_a_placeholder_stands_for_itself() {
         let messages = [b"is it [PORT] or [SERVER_PORT]?".to_vec()];
         let text = b"port [PORT]\ngot is it [PORT] or [SERVER_PORT]?\n";
@@ -347,7 +347,7 @@ server received message: \"hello\"
         assert!(golden.compare(b"port 12346\ngot is it [PORT] or [SERVER_PORT]?\n", &values()).is_some());
     }
 
-    #[test]
+    #[apply(test)]
     fn a_screen_that_stopped_early_begins_the_golden_and_a_different_one_does_not() {
         let begins = |seen: &str, ended| golden(GOLDEN).begins_with(seen.as_bytes(), &values(), ended);
         for end in 0..=SEEN.len() {
@@ -367,7 +367,7 @@ server received message: \"hello\"
         assert!(!begins("server is\nserver is using", true));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_screen_may_break_off_inside_a_character_a_placeholder_and_what_only_looks_like_one() {
         let messages = [b"use [PORT]".to_vec()];
         let shown = golden("grüße €\nx \\u{202e}y\n");
@@ -384,7 +384,7 @@ server received message: \"hello\"
         assert!(!begins("to 124") && !begins("to 12345\nuse [Pp"));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_screen_that_lacks_lines_in_the_middle_begins_and_ends_as_the_golden_does() {
         let whole = golden("one\ntwo\nthree\nbye\n");
         let lacks = |seen: &str| whole.begins_and_ends_with(seen.as_bytes(), &values());

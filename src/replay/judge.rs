@@ -312,7 +312,7 @@ mod tests {
         format!("enter a message to send to server: quit\nclient received message log:\n{log}")
     }
 
-    #[test]
+    #[apply(test)]
     fn the_log_is_the_messages_and_nothing_else() {
         assert_eq!(judged(&["a", "", "a"], &screen("a\n\na\n")), None);
         assert_eq!(judged(&[], &screen("")), None);
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(judged(&["\u{1b}"], &screen("\\x1b\n")), None);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_log_that_is_short_long_or_different_is_said_to_be_so() {
         let short = |shown, sent| Some(LogFlaw::Short { shown, sent });
         assert_eq!(judged(&["a", "b"], &screen("a\n")), short(1, 2));
@@ -341,7 +341,7 @@ mod tests {
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn on_a_screen_with_other_words_the_log_is_looked_for() {
         assert_eq!(judged(&["a", "b"], "say a\nsay b\nsay quit\nLog:\na\nb\nbye\n"), None);
         assert_eq!(

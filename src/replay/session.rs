@@ -239,10 +239,10 @@ impl Played {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::harness::needs;
     use crate::proxy::{Direction, End};
     use crate::run::command::{Ready, Spec, Template};
     use crate::run::program::Ending;
-    use crate::tools::needs;
 
     /// A server that shows what the assignment asks for, and how many bytes each read gave.
     const SERVER: &str = r#"
@@ -345,11 +345,9 @@ print("log:", repr(log), flush=True)
 
     const MESSAGES: &str = "one\n\nthree, Zoë\nquit\n";
 
-    #[test]
+    #[apply(test)]
     fn a_foreign_pair_is_played_by_every_drive_over_every_wire() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         for drive in Drive::ALL {
             let peers = Peers::sound(drive);
             let mut cuts = 0;
@@ -383,11 +381,9 @@ print("log:", repr(log), flush=True)
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn the_server_gets_one_segment_from_a_lump_and_one_byte_a_read_from_a_drip() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         let mut peers = Peers::sound(Drive::Terminal);
         peers.pair.server_errors = Errors::Apart;
         let sizes = |wire| text(peers.play(MESSAGES, Drive::Terminal, wire).server.transcript.errors());
@@ -397,11 +393,9 @@ print("log:", repr(log), flush=True)
         assert_eq!(sizes(Wire::Split { toward: Direction::ToServer, at: 2 }), "sizes: [2, 2, 1, 12, 5]\n");
     }
 
-    #[test]
+    #[apply(test)]
     fn programs_that_ask_are_answered_when_they_ask() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         let mut peers = Peers::new(SERVER, CLIENT, ["", ""]);
         peers.pair.server.answers = vec![Template::line("{port}").expect("a line")];
         peers.pair.client.answers =
@@ -423,11 +417,9 @@ print("log:", repr(log), flush=True)
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_message_file_without_quit_is_ended_by_the_end_of_input() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         for drive in Drive::ALL {
             let outcome = Peers::sound(drive).play("only", drive, Wire::Direct);
             assert!(outcome.server.ending.is_success(), "{drive}");
@@ -436,11 +428,9 @@ print("log:", repr(log), flush=True)
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_server_that_dies_at_the_start_gets_no_client() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         let peers = Peers::new("raise SystemExit(5)", CLIENT, ["{port}", "{host} {port}"]);
         let outcome = peers.play(MESSAGES, Drive::Terminal, Wire::Through);
         assert_eq!(outcome.readiness, Readiness::Died);
@@ -448,11 +438,9 @@ print("log:", repr(log), flush=True)
         assert!(outcome.client.is_none() && outcome.took < Duration::from_secs(10));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_server_that_never_listens_is_given_up_when_time_is_up() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         let mut peers = Peers::new("import signal\nsignal.pause()", CLIENT, ["{port}", "{host} {port}"]);
         peers.limits.time = Duration::from_secs(1);
         let outcome = peers.play(MESSAGES, Drive::Script, Wire::Direct);
@@ -461,11 +449,9 @@ print("log:", repr(log), flush=True)
         assert!(outcome.client.is_none());
     }
 
-    #[test]
+    #[apply(test)]
     fn a_server_that_keeps_its_screen_back_stalls_the_lockstep_at_the_first_message() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         let mut peers =
             Peers::new(&SERVER.replace(", flush=True", ", end=''"), CLIENT, ["{port}", "{host} {port}"]);
         peers.limits.time = Duration::from_secs(4);
@@ -475,11 +461,9 @@ print("log:", repr(log), flush=True)
         assert!(matches!(outcome.client.expect("it came to that").ending, Ending::Hung(_)));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_client_that_never_asks_stalls_before_the_first_message() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         let client = "import socket, sys\nsocket.create_connection((sys.argv[1], int(sys.argv[2]))).recv(1)";
         let mut peers = Peers::new(SERVER, client, ["{port}", "{host} {port}"]);
         peers.limits.time = Duration::from_secs(4);
@@ -487,11 +471,9 @@ print("log:", repr(log), flush=True)
         assert_eq!(outcome.stall, Some(Stall::NotAsked(0)));
     }
 
-    #[test]
+    #[apply(test)]
     fn sessions_with_a_server_that_insists_on_its_port_take_turns() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         let port = Port::free().expect("a port").number();
         let mut peers = Peers::new(SERVER, CLIENT, [&port.to_string(), "{host} {port}"]);
         peers.pair.port = Some(port);
@@ -507,11 +489,9 @@ print("log:", repr(log), flush=True)
         });
     }
 
-    #[test]
+    #[apply(test)]
     fn a_cut_ends_both_programs_and_the_server_has_seen_the_prefix() {
-        if !needs(&["python3"]) {
-            return;
-        }
+        needs(&["python3"]);
         let peers = Peers::sound(Drive::Pipe);
         for by in [End::Fin, End::Rst] {
             let wire = Wire::Cut { toward: Direction::ToServer, at: 5, by };

@@ -127,7 +127,7 @@ mod tests {
         results
     }
 
-    #[test]
+    #[apply(test)]
     fn only_verdicts_count_and_what_comes_and_goes_is_named() {
         let old = run(&[("a", Outcome::Pass), ("b", Outcome::Fail), ("c", Outcome::Hung)], 1.0);
         assert_eq!(

@@ -85,7 +85,7 @@ fn inert(field: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_name_is_never_a_formula_and_quotes_are_doubled() {
         let mut results = Results::begin(Job::Check);
         results.stopped.extend(["=1+1".into(), "a,\"b\"".into()]);

@@ -41,7 +41,13 @@ fn own(results: &Results, submission: &Submission) -> Results {
     own.stopped.clear();
     own.isolation.clear();
     let mut submission = submission.clone();
+    let judged = submission.findings.len();
     submission.findings.retain(|finding| seen(&finding.requirement));
+    let hidden = judged - submission.findings.len();
+    if hidden > 0 {
+        let rows = if hidden == 1 { "1 more row".to_owned() } else { format!("{hidden} more rows") };
+        submission.notes.push(format!("{rows} of your course are not shown, and not counted here"));
+    }
     let name = last_part(&submission.name).to_owned();
     submission.name = name;
     submission.notes.iter_mut().for_each(|note| *note = without_paths(note));
@@ -114,7 +120,7 @@ fn file_name(name: &str, taken: &mut HashSet<String>) -> String {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn absolute_paths_lose_all_but_their_last_part() {
         for (text, wanted) in [
             ("File \"/tmp/echolog-x/server.py\", line 3", "File \"server.py\", line 3"),
@@ -128,7 +134,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn file_names_are_plain_and_unlike() {
         let mut taken = HashSet::new();
         let mut name = |of: &str| file_name(of, &mut taken);

@@ -106,13 +106,13 @@ mod tests {
     use super::*;
     use crate::results::Job;
 
-    #[test]
+    #[apply(test)]
     fn no_text_can_leave_its_attribute_or_its_element() {
         assert_eq!(attribute("<a b=\"c\">&\n\u{ffff}"), "&lt;a b=&quot;c&quot;&gt;&amp;&#10;\\u{ffff}");
         assert_eq!(content("]]>\n"), "]]&gt;\n");
     }
 
-    #[test]
+    #[apply(test)]
     fn what_was_not_judged_is_an_error() {
         let mut results = Results::begin(Job::Check);
         results.measured.began = 1_709_210_096;

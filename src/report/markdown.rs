@@ -213,7 +213,7 @@ pub fn block(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn hostile_text_forms_no_markup() {
         let text = inline("<img src=x> **b** [a](http://x) @me #1 a|b `c` www.x.org\n\u{1b}[2J");
         for forbidden in ["<", " **", "@", "http:", "www.x", "\n", "\u{1b}", " |"] {
@@ -227,7 +227,7 @@ mod tests {
         );
     }
 
-    #[test]
+    #[apply(test)]
     fn a_block_ends_where_it_must_and_not_before() {
         assert_eq!(block("a\n````\nb"), "`````text\na\n````\nb\n`````\n");
         assert_eq!(block("plain"), "```text\nplain\n```\n");

@@ -224,7 +224,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn rows_that_follow_from_one_failure_become_one() {
         let ada = submission(
             "ada",
@@ -247,14 +247,14 @@ mod tests {
         assert_eq!(rows, ["S1", "S2 S3 R1: they need S1", "C1", "C2"]);
     }
 
-    #[test]
+    #[apply(test)]
     fn ids_that_follow_each_other_become_a_range() {
         assert_eq!(ids(&["S1", "S2", "S3", "C1", "C2", "R9", "R10", "R11", "R13"]), "S1-S3 C1 C2 R9-R11 R13");
         assert_eq!(ids(&[]), "");
         assert_eq!(ids(&["ä1", "2", ""]), "ä1 2 ");
     }
 
-    #[test]
+    #[apply(test)]
     fn points_are_those_of_what_passes() {
         let mut results = Results::begin(Job::Check);
         for (id, points) in [("S1", 0.1), ("S2", 0.2), ("S3", 5.0)] {
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(points(&Submission { error: Some("x".into()), ..ada }, &results), None);
     }
 
-    #[test]
+    #[apply(test)]
     fn names_lose_the_directory_that_all_share() {
         let named = |names: &[&str]| {
             super::names(&names.iter().map(|name| submission(name, Vec::new())).collect::<Vec<_>>())

@@ -50,7 +50,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_name_cannot_be_taken_for_a_directive() {
         let mut results = Results::begin(Job::Replay);
         results.cases.extend([case("a # TODO", Outcome::Pass), case("b", Outcome::NotRun)]);
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(render(&results), wanted);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_stopped_run_without_any_result_is_no_empty_plan() {
         let mut results = Results::begin(Job::Replay);
         results.stopped.push("ada\n".into());

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::results::Job;
 
-    #[test]
+    #[apply(test)]
     fn a_file_is_replaced_as_a_whole_and_a_link_to_it_stays() {
         let dir = tempfile::tempdir().unwrap();
         let (file, link) = (dir.path().join("file"), dir.path().join("link"));
@@ -137,7 +137,7 @@ mod tests {
         assert!(whole(Path::new("/no/such/directory/file"), b"x").is_err());
     }
 
-    #[test]
+    #[apply(test)]
     fn several_formats_need_a_directory_and_get_a_file_each() {
         assert!(Files::new(&[Format::Csv, Format::Json], None).is_err());
         let dir = tempfile::tempdir().unwrap();

@@ -51,7 +51,7 @@ impl fmt::Display for Again {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn words_are_quoted_for_a_shell() {
         let again = Again::new("check").option("--server", Some("a {port}")).option("--port", None::<String>);
         let line = again.options("--answer", &["it's".into()]).and(["--only", "R1"]).to_string();

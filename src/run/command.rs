@@ -227,7 +227,7 @@ mod tests {
         template.fill(&values).into_iter().map(|word| word.into_string().expect("UTF-8")).collect()
     }
 
-    #[test]
+    #[apply(test)]
     fn a_command_is_split_as_a_shell_does_and_its_placeholders_are_filled_in() {
         let template = Template::command("python3 'my client.py' {host}:{port} {script}").expect("parses");
         assert_eq!(filled(&template), ["python3", "my client.py", "127.0.0.1:12345", "/a b/messages.txt"]);
@@ -235,14 +235,14 @@ mod tests {
         assert_eq!(template.to_string(), "python3 'my client.py' {host}:{port} {script}");
     }
 
-    #[test]
+    #[apply(test)]
     fn braces_that_hold_no_placeholder_are_left_alone() {
         let template =
             Template::command(r"sh -c 'f() { echo ${x} {1..3} {{port} {} {; }; f'").expect("parses");
         assert_eq!(filled(&template), ["sh", "-c", "f() { echo ${x} {1..3} {port} {} {; }; f"]);
     }
 
-    #[test]
+    #[apply(test)]
     fn an_unknown_placeholder_an_open_quote_and_an_empty_command_are_usage_faults() {
         for text in ["server {prot}", "server 'x", "", "  "] {
             let error = Template::command(text).expect_err(text);
@@ -250,7 +250,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_line_to_type_is_not_split() {
         assert_eq!(filled(&Template::line("{host} it's").expect("parses")), ["127.0.0.1 it's"]);
         assert_eq!(filled(&Template::line("").expect("parses")), [""]);

@@ -103,7 +103,7 @@ mod tests {
         (to, result)
     }
 
-    #[test]
+    #[apply(test)]
     fn files_directories_and_links_are_copied_and_nothing_else() {
         let from = Scratch::new().expect("a directory");
         let at = |name: &str| from.path().join(name);
@@ -122,7 +122,7 @@ mod tests {
         assert!(!at("fifo").exists() && !at("sub/.git").exists());
     }
 
-    #[test]
+    #[apply(test)]
     fn what_is_too_much_is_an_error_that_names_the_limit() {
         let from = Scratch::new().expect("a directory");
         let file = fs::File::create(from.path().join("big")).expect("made");
@@ -144,7 +144,7 @@ mod tests {
         assert!(result.expect_err("too deep").to_string().starts_with("64 directories inside one another"));
     }
 
-    #[test]
+    #[apply(test)]
     fn five_thousand_files_are_all_copied() {
         let from = Scratch::new().expect("a directory");
         for directory in 0..50 {

@@ -198,7 +198,7 @@ mod tests {
         listen(gettid().as_raw().cast_unsigned(), arguments, notes)
     }
 
-    #[test]
+    #[apply(test)]
     fn a_call_is_made_on_the_caller_s_own_socket_and_noted() {
         let notes = Listened::default();
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -209,7 +209,7 @@ mod tests {
         TcpStream::connect(address).expect("it listens");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_call_that_fails_gets_the_kernel_s_own_error_and_is_not_noted() {
         let notes = Listened::default();
         let (file, _) = pipe().expect("a pipe");

@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn every_task_and_every_added_task_is_done_once() {
         let mut done = Vec::new();
         let work = |task: u32, worker: &Worker<u32, u32>| {
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(done, all);
     }
 
-    #[test]
+    #[apply(test)]
     fn added_tasks_come_before_those_that_wait() {
         let mut done = Vec::new();
         let work = |task: &'static str, worker: &Worker<&'static str, &'static str>| {
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(done, ["first", "its part 1", "its part 2", "second"]);
     }
 
-    #[test]
+    #[apply(test)]
     fn tasks_run_side_by_side() {
         let all = Barrier::new(4);
         let work = |(), _: &Worker<(), ()>| {
@@ -189,7 +189,7 @@ mod tests {
         run(4, [(); 4], work, &mut |()| Ok(())).unwrap();
     }
 
-    #[test]
+    #[apply(test)]
     fn no_task_is_begun_after_an_error() {
         let begun = AtomicUsize::new(0);
         let work = |task: usize, worker: &Worker<usize, ()>| {
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!((error.to_string().as_str(), begun.into_inner()), ("task 2 failed", 3));
     }
 
-    #[test]
+    #[apply(test)]
     fn an_error_of_the_listener_ends_the_pool() {
         let work = |task: usize, worker: &Worker<usize, usize>| {
             worker.report(task);

@@ -135,7 +135,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
-    #[test]
+    #[apply(test)]
     fn no_port_is_given_twice_while_it_is_held() {
         let ports: Vec<_> = (0..200).map(|_| Port::free().expect("a port")).collect();
         let mut numbers: Vec<_> = ports.iter().map(Port::number).collect();
@@ -150,7 +150,7 @@ mod tests {
         assert!(Clock::start().watch(Duration::from_secs(20), again).seen().is_some());
     }
 
-    #[test]
+    #[apply(test)]
     fn a_port_can_be_listened_on_also_while_programs_are_started() {
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -186,7 +186,7 @@ mod tests {
         });
     }
 
-    #[test]
+    #[apply(test)]
     fn a_port_is_not_free_while_something_listens_on_it_or_winds_down_on_it() {
         for address in ["127.0.0.1", "0.0.0.0", "::1", "::"] {
             let reserved = Port::free().expect("a port");

@@ -503,7 +503,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_younger_process_is_found_and_no_thread_is_taken_for_one() {
         let own = std::process::id().cast_signed();
         std::thread::scope(|scope| {
@@ -530,11 +530,9 @@ mod tests {
         });
     }
 
-    #[test]
+    #[apply(test)]
     fn a_process_that_the_kernel_holds_is_not_taken_for_one_that_waits() {
-        if !crate::tools::needs(&["python3"]) {
-            return;
-        }
+        crate::common::harness::needs(&["python3"]);
         let dir = tempfile::tempdir().expect("a directory");
         nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).expect("made");
         // Its child waits for the other end of the pipe before it executes anything, and it for its child: that
@@ -561,7 +559,7 @@ mod tests {
         assert!(activity.running, "{activity:?}");
     }
 
-    #[test]
+    #[apply(test)]
     fn the_timeout_of_a_system_call_is_read() {
         let own = std::process::id().cast_signed();
         let call = |number: libc::c_long, arguments: &str| {

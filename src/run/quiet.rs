@@ -213,36 +213,36 @@ mod tests {
         })
     }
 
-    #[test]
+    #[apply(test)]
     fn a_blocked_program_is_quiet_as_soon_as_nothing_moves() {
         assert_eq!(quiet_after(|_| BLOCKED), Some((40, State::Quiet)));
     }
 
-    #[test]
+    #[apply(test)]
     fn a_program_that_could_run_is_waited_for_however_long_it_is_not_let_run() {
         assert_eq!(quiet_after(|_| Activity { running: true, ..BLOCKED }), None);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_program_that_just_ran_is_looked_at_again() {
         let (at, _) = quiet_after(|at| Activity { turns: at.min(500), ..BLOCKED }).expect("it is quiet");
         assert_eq!(at, 540);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_sleep_is_waited_out_and_what_it_does_then_counts() {
         let sleeps = |at: u64| Activity { naps: at < 3_000, turns: at / 3_000, ..BLOCKED };
         let (at, _) = quiet_after(sleeps).expect("it is quiet");
         assert!((3_000..3_100).contains(&at), "{at}");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_sleep_that_does_not_end_is_given_up() {
         let (at, state) = quiet_after(|_| Activity { naps: true, ..BLOCKED }).expect("it is quiet");
         assert!((10_000..10_100).contains(&at) && state == State::Quiet, "{at}");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_program_that_wakes_again_and_again_for_nothing_is_quiet() {
         for (period, most) in [(2, 600), (100, 600), (1_000, 2_100), (1_900, 4_000)] {
             let wakes = |at: u64| Activity { naps: true, turns: at / period, ..BLOCKED };
@@ -251,14 +251,14 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_thread_that_serves_a_language_does_not_keep_a_program_from_being_quiet() {
         let serves = |at: u64| Activity { serves: true, turns: at / 20, ..BLOCKED };
         let (at, state) = quiet_after(serves).expect("it is quiet");
         assert!((500..700).contains(&at) && state == State::Quiet, "{at}");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_program_that_asks_again_and_again_is_spinning_soon_and_one_that_computes_is_not() {
         let runs = |at: u64, faults: u64| Activity {
             running: true,
@@ -272,7 +272,7 @@ mod tests {
         assert!(state == State::Spinning(0) && at >= 2_000, "{at}");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_brief_look_needs_two_and_a_program_that_sleeps_is_no_more_quiet_for_it() {
         let mut quiet = Quiet::brief();
         let mut at = |at, activity| quiet.look(Duration::from_millis(at), false, &[Some(activity)]);
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(at(10, Activity { turns: 8, naps: true, ..BLOCKED }), State::Active);
     }
 
-    #[test]
+    #[apply(test)]
     fn a_program_waits_for_its_terminal_once_it_took_all_and_its_other_threads_do_not_keep_it_from_that() {
         let reads = Activity { at_terminal: true, ..BLOCKED };
         let mut terminal = AtTerminal::default();
@@ -292,7 +292,7 @@ mod tests {
         assert!(!at(200, false, restless) && !at(300, true, restless));
     }
 
-    #[test]
+    #[apply(test)]
     fn nobody_is_quiet_while_something_moves_and_the_ended_are() {
         let mut quiet = Quiet::default();
         for at in 0..500 {

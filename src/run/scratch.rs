@@ -131,7 +131,7 @@ fn remove(top: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_directory_is_removed_however_deep_and_closed_it_is() {
         let scratch = Scratch::new().expect("made");
         let path = scratch.path().to_owned();
@@ -155,7 +155,7 @@ mod tests {
         assert!(!path.exists() && outside.path().join("kept").exists());
     }
 
-    #[test]
+    #[apply(test)]
     fn what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not() {
         let place = tempfile::tempdir().expect("a directory");
         let used = Scratch::new_in(place.path()).expect("made");

@@ -259,7 +259,7 @@ mod tests {
     use super::*;
     use crate::run::clock::Clock;
 
-    #[test]
+    #[apply(test)]
     fn the_table_tells_who_listens_where() {
         let sockets = Sockets::open().expect("netlink");
         for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
@@ -273,7 +273,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn the_table_tells_what_a_process_listens_to_and_what_winds_down() {
         let sockets = Sockets::open().expect("netlink");
         // Without SO_REUSEADDR, which std sets: so that no port of a connection that winds down is taken.
@@ -295,7 +295,7 @@ mod tests {
         assert!(Clock::start().watch(Duration::from_secs(20), winds_down).seen().is_some());
     }
 
-    #[test]
+    #[apply(test)]
     fn the_table_tells_what_arrived_and_what_was_read() {
         let sockets = Sockets::open().expect("netlink");
         for address in ["127.0.0.1:0", "[::1]:0"] {

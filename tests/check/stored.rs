@@ -229,7 +229,12 @@ fn feedback_is_about_the_student_and_nothing_of_the_machine() {
         for absent in ["/tmp", "/opt", "class/", "ada", "--only", "R7", "<img"] {
             assert!(!text.contains(absent), "{absent} in {file}: {text}");
         }
-        for present in ["What to try next", "Call listen() after bind().", "was started in bob."] {
+        for present in [
+            "What to try next",
+            "Call listen() after bind().",
+            "was started in bob.",
+            "1 more row of your course",
+        ] {
             assert!(text.contains(present), "{present} is missing in {file}: {text}");
         }
     }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use super::tools;
 
@@ -59,7 +60,7 @@ pub fn needs(names: &[&str]) {
 }
 
 /// Ends a test that cannot run on this machine, for this reason. Panics where CI runs.
-pub fn cannot_run(reason: &str) {
+pub fn cannot_run(reason: &str) -> ! {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}");
     panic::resume_unwind(Box::new(CannotRun(reason.to_owned())));
 }
@@ -111,6 +112,7 @@ pub fn run(mut tests: Vec<Test>) -> ! {
     // A person who asks for certain tests wants their names; a run of all of them is one character a test.
     arguments.quiet |= arguments.filter.is_none() && arguments.format.is_none();
     report_panics_with_tests();
+    use_default_signals();
     tests.sort_by(|one, other| (one.waits, &one.name).cmp(&(other.waits, &other.name)));
     let ignored = Ignored::default();
     let trials = tests.into_iter().map(|test| trial(test, &arguments, &ignored)).collect();
@@ -119,6 +121,17 @@ pub fn run(mut tests: Vec<Test>) -> ! {
         list(&ignored);
     }
     conclusion.exit();
+}
+
+/// Programs under test find what they would find at a terminal: a shell ignores interrupts for what it runs in
+/// the background, `nohup` hang-ups, and what is started from there inherits that.
+fn use_default_signals() {
+    let usual = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+        #[expect(unsafe_code, reason = "sigaction(2) is unsafe for the handlers it can install")]
+        // SAFETY: the default action is no handler.
+        unsafe { sigaction(signal, &usual) }.expect("these signals can be set");
+    }
 }
 
 /// The names of ignored tests by reason.

@@ -2,9 +2,7 @@
 //!
 //! What holds: where CI runs, a lack is a failure; elsewhere it is the reason why a test does not run.
 
-use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::thread;
 
 /// Why a test that needs these cannot run on this machine, if it cannot: programs by name, and `root` for the
 /// superuser. Panics where CI runs.
@@ -16,15 +14,6 @@ pub fn missing(names: &[&str]) -> Option<String> {
     let reason = format!("needs {}, which this machine lacks", missing.join(", "));
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}; .ci/run installs it");
     Some(reason)
-}
-
-/// Whether this machine has what the unit test that asks needs.
-pub fn needs(names: &[&str]) -> bool {
-    let Some(reason) = missing(names) else { return true };
-    let skipped = format!("SKIPPED {}: it {reason}\n", thread::current().name().unwrap_or("a test"));
-    // A direct write: libtest captures only what the print macros write.
-    let _ = std::io::stderr().write_all(skipped.as_bytes());
-    false
 }
 
 /// Whether the program `name` is in PATH; of `root`, whether the superuser runs this.

@@ -318,7 +318,7 @@ mod tests {
         Source::new(Path::new(name), text.as_bytes()).expect("a known language")
     }
 
-    #[test]
+    #[apply(test)]
     fn comments_and_strings_are_no_code() {
         for (name, text, code) in [
             ("a.py", "s.listen(1) # s.connect()", "s.listen(1)              "),
@@ -334,7 +334,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(test)]
     fn a_file_without_extension_is_known_by_its_first_line() {
         for (line, language) in
             [("#!/usr/bin/env python3", "Python"), ("#!/bin/sh -e", "the shell"), ("#!/usr/bin/perl", "Perl")]
@@ -345,7 +345,7 @@ mod tests {
         assert!(Source::new(Path::new("notes.txt"), b"#!/usr/bin/env python3\n").is_none());
     }
 
-    #[test]
+    #[apply(test)]
     fn all_patterns_compile() {
         for language in &LANGUAGES {
             for text in

@@ -503,14 +503,14 @@ mod tests {
         results
     }
 
-    #[test]
+    #[apply(test)]
     fn a_page_of_200_submissions_is_smaller_than_5_mb() {
         let page = render(&class(200, ""));
         assert!(page.len() < 5_000_000, "{}", page.len());
         assert!(page.contains("student-199") && page.contains("#s199-R24"));
     }
 
-    #[test]
+    #[apply(test)]
     fn hostile_text_stays_text() {
         let hostile = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>\u{1b}[2J\u{202e}";
         for submissions in [1, 2] {

@@ -107,7 +107,7 @@ mod tests {
         Event { at, kind, text: text.into() }
     }
 
-    #[test]
+    #[apply(test)]
     fn pieces_of_a_screen_are_one_row_and_hostile_text_stays_text() {
         let events = [
             event(1_000, EventKind::ClientScreen, "Mess"),
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(text.matches("<tr>").count(), 3, "{text}");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_long_session_keeps_its_end() {
         let events: Vec<Event> =
             (0..100).map(|at| event(at, EventKind::ToServer, &format!("message {at}."))).collect();

@@ -337,7 +337,7 @@ pub fn list(cases: &[Planned]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_line_that_goes_on_below_is_indented_there() {
         assert_eq!(hanging("one two three four", 9), ["one two", "  three", "  four"]);
         assert_eq!(hanging("short", 9), ["short"]);

@@ -100,7 +100,7 @@ pub fn with_blanks_for_tabs(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn lines_are_wrapped_by_columns_and_indented_below_their_lead() {
         let narrow = Style { colour: false, columns: 10 };
         assert_eq!(narrow.wrapped("a: ", "one two three"), "a: one two\n   three\n");
@@ -108,18 +108,18 @@ mod tests {
         assert_eq!(narrow.wrapped("a: ", ""), "a: \n");
     }
 
-    #[test]
+    #[apply(test)]
     fn a_mark_without_a_width_stays_with_its_letter() {
         assert_eq!(wrap("e\u{301}e\u{301}e\u{301}", 2), ["e\u{301}e\u{301}", "e\u{301}"]);
     }
 
-    #[test]
+    #[apply(test)]
     fn tabs_reach_to_the_next_stop() {
         assert_eq!(with_blanks_for_tabs("a\tb\t\tc"), "a       b               c");
         assert_eq!(with_blanks_for_tabs("12345678\tx"), "12345678        x");
     }
 
-    #[test]
+    #[apply(test)]
     fn text_in_a_plain_style_has_no_colour() {
         assert_eq!(Style::PLAIN.red("x") + &Style::PLAIN.bold("y"), "xy");
         assert_eq!(Style { colour: true, columns: 80 }.green("x"), "\x1b[32mx\x1b[0m");

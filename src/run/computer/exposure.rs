@@ -119,7 +119,7 @@ fn is_home(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn a_tool_is_shown_with_what_was_installed_with_it_and_a_home_is_not() {
         let dir = tempfile::Builder::new().prefix("echolog-").tempdir().expect("a directory");
         let make = |path: &str| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::*;
+use crate::common::harness::{cannot_run, needs};
 use crate::run::clock::{Clock, Waited};
 use crate::run::command::{Ready, Spec, Template, Values};
 use crate::run::limits::Limits;
@@ -14,21 +15,12 @@ use crate::run::outcome::{Ending, Run};
 use crate::run::program::Program;
 use crate::run::streams::Streams;
 use crate::run::transcript::Transcript;
-use crate::tools::needs;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// `None` where this machine gives no namespaces.
-fn computers(files: &Files) -> Option<Computers> {
-    match Computers::isolated(files) {
-        Ok(computers) => Some(computers),
-        Err(why) => {
-            let _ =
-                std::io::stderr().write_all(format!("SKIPPED: no isolated computers: {why}\n").as_bytes());
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-            None
-        }
-    }
+/// Ends the test as ignored where this machine gives no namespaces.
+fn computers(files: &Files) -> Computers {
+    Computers::isolated(files).unwrap_or_else(|why| cannot_run(&format!("no isolated computers: {why}")))
 }
 
 fn start(computer: &Arc<Computer>, script: &str) -> Program {
@@ -55,9 +47,9 @@ fn screen(run: &Run) -> String {
     String::from_utf8_lossy(run.transcript.screen()).into_owned()
 }
 
-#[test]
+#[apply(test)]
 fn a_program_sees_its_own_computer_only() {
-    let Some(computers) = computers(&Files::default()) else { return };
+    let computers = computers(&Files::default());
     let run = play(
         &computers.server,
         "cd; pwd; hostname; id -u; id -un; echo $HOME $USER; set -- /proc/[0-9]*; echo $#; ls -1A /tmp /home; \
@@ -81,9 +73,9 @@ fn a_program_sees_its_own_computer_only() {
     assert_eq!(run.ending, Ending::Signalled(Signal::SIGSEGV));
 }
 
-#[test]
+#[apply(test)]
 fn nothing_that_a_program_starts_outlives_it() {
-    let Some(computers) = computers(&Files::default()) else { return };
+    let computers = computers(&Files::default());
     let daemon = "setsid env -i sh -c '(trap \"\" TERM HUP INT; sleep 1000; :) & :' </dev/null >/dev/null 2>&1 & wait; \
                   until grep -qx sleep /proc/[0-9]*/comm 2>/dev/null; do :; done; echo done";
     let run = play(&computers.server, daemon);
@@ -104,7 +96,7 @@ fn nothing_that_a_program_starts_outlives_it() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn only_working_directories_and_memory_can_be_written_to() {
     let scratch = tempfile::Builder::new().prefix("echolog-").tempdir().expect("a directory");
     let make = |name: &str| {
@@ -117,7 +109,7 @@ fn only_working_directories_and_memory_can_be_written_to() {
         std::fs::write(path.join("note"), "text\n").expect("written");
     }
     let files = Files { writable: vec![work.clone()], readable: vec![tool.clone()], ..Files::default() };
-    let Some(computers) = computers(&files) else { return };
+    let computers = computers(&files);
     let show = std::path::Path::display;
     let run = play(
         &computers.client,
@@ -153,12 +145,10 @@ fn only_working_directories_and_memory_can_be_written_to() {
     assert_eq!(run.survivors, []);
 }
 
-#[test]
+#[apply(test)]
 fn a_computer_has_its_address_and_reaches_no_other_network() {
-    if !needs(&["python3"]) {
-        return;
-    }
-    let Some(computers) = computers(&Files::default()) else { return };
+    needs(&["python3"]);
+    let computers = computers(&Files::default());
     let script = "python3 -c \"
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -180,12 +170,10 @@ print(time.monotonic() - start < 1)
     );
 }
 
-#[test]
+#[apply(test)]
 fn this_process_opens_sockets_on_both_computers() {
-    if !needs(&["python3"]) {
-        return;
-    }
-    let Some(computers) = computers(&Files::default()) else { return };
+    needs(&["python3"]);
+    let computers = computers(&Files::default());
     // The client's computer: what listens there is the server to it, at every address it may use.
     let mut listeners = Vec::new();
     let at = |address: &str| SocketAddr::new(address.parse::<IpAddr>().expect("an address"), 12345);
@@ -232,9 +220,9 @@ s = socket.create_server((\"0.0.0.0\", 12345)); c, a = s.accept(); print(a[0]); 
     assert_eq!(screen(&program.finish()), "192.168.1.4\n");
 }
 
-#[test]
+#[apply(test)]
 fn a_fork_bomb_is_bounded_and_ends_with_its_program() {
-    let Some(computers) = computers(&Files::default()) else { return };
+    let computers = computers(&Files::default());
     // A shell ends when it can start no more; what it has started stays.
     let program = start(&computers.client, "sleep 1000 & (while :; do sleep 1000 & done) 2>/dev/null; wait");
     let full = || (program.others().len() > 200).then_some(());
@@ -249,9 +237,9 @@ fn a_fork_bomb_is_bounded_and_ends_with_its_program() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_secret_of_the_environment_is_not_passed_on() {
-    let Some(computers) = computers(&Files::default()) else { return };
+    let computers = computers(&Files::default());
     let names = screen(&play(&computers.client, "env | cut -d= -f1 | sort"));
     let allowed = ["ECHOLOG_UNDER_TEST", "HOME", "LOGNAME", "PATH", "PWD", "TERM", "USER"];
     assert!(allowed.iter().all(|name| names.lines().any(|line| line == *name)), "{names}");
@@ -259,9 +247,9 @@ fn a_secret_of_the_environment_is_not_passed_on() {
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some() && !names.contains("CARGO"), "{names}");
 }
 
-#[test]
+#[apply(test)]
 fn the_address_is_on_an_interface_that_is_not_the_loopback_one() {
-    let Some(computers) = computers(&Files::default()) else { return };
+    let computers = computers(&Files::default());
     let run = play(&computers.server, "grep -o '^ *eth0:' /proc/net/dev; cut -f1 /proc/net/route | sort -u");
     if screen(&run) == "Iface\nlo\n" {
         let why = "the kernel has no interfaces that lead nowhere";
@@ -272,12 +260,10 @@ fn the_address_is_on_an_interface_that_is_not_the_loopback_one() {
     assert_eq!(screen(&run).trim_start(), "eth0:\nIface\neth0\n");
 }
 
-#[test]
+#[apply(test)]
 fn where_a_program_listens_is_known_though_it_ended_at_once() {
-    let Some(computers) = computers(&Files::default()) else { return };
-    if !needs(&["python3"]) {
-        return;
-    }
+    let computers = computers(&Files::default());
+    needs(&["python3"]);
     let script =
         "python3 -c 'import os, socket; s = socket.socket(); s.bind((\"\", 4711)); s.listen(); os._exit(3)'";
     let program = start(&computers.server, script);

@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
+    #[apply(test)]
     fn what_was_written_just_before_a_terminal_was_closed_is_read() {
         struct Terminal(VecDeque<io::Result<&'static [u8]>>);
         impl Read for Terminal {

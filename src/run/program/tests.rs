@@ -5,10 +5,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::*;
+use crate::common::harness::needs;
 use crate::run::clock::Waited;
 use crate::run::command::{Ready, Spec, Template, Values};
 use crate::run::transcript::Transcript;
-use crate::tools::needs;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -49,7 +49,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-#[test]
+#[apply(test)]
 fn a_program_at_a_terminal_shows_what_is_typed_and_what_it_writes_to_the_byte() {
     let program = at_terminal(&shell("printf 'name? '; read x; printf 'hi %s\\r\\n' \"$x\"; exit 3"));
     assert_eq!(program.wait_at_terminal(SOON), Waited::Seen(true));
@@ -63,7 +63,7 @@ fn a_program_at_a_terminal_shows_what_is_typed_and_what_it_writes_to_the_byte() 
     assert!(run.started < run.ended);
 }
 
-#[test]
+#[apply(test)]
 fn streams_are_kept_apart_where_they_are_pipes() {
     let streams = Streams { input: Input::Pipe, output: Output::Pipe, errors: Errors::Apart };
     let program =
@@ -77,7 +77,7 @@ fn streams_are_kept_apart_where_they_are_pipes() {
     assert_eq!(text(run.transcript.errors()), "oops\n");
 }
 
-#[test]
+#[apply(test)]
 fn the_end_of_input_is_typed_at_a_terminal() {
     let program = at_terminal(&spec("cat"));
     program.type_bytes(b"one\n");
@@ -86,7 +86,7 @@ fn the_end_of_input_is_typed_at_a_terminal() {
     assert_eq!(text(program.finish().transcript.screen()), "one\none\n");
 }
 
-#[test]
+#[apply(test)]
 fn a_program_finds_a_plain_world_whatever_the_harness_was_started_in() {
     let program = at_terminal(&shell(
         "echo $TERM-$PYTHONUNBUFFERED; stty size; ls /proc/self/fd | wc -l; tail -1 /dev/null; \
@@ -100,7 +100,7 @@ fn a_program_finds_a_plain_world_whatever_the_harness_was_started_in() {
     assert_eq!(screen, format!("dumb-\n24 80\n4\n0000000\n0000000\n0\n{files}\n"));
 }
 
-#[test]
+#[apply(test)]
 fn a_command_that_is_missing_or_cannot_be_executed_is_a_usage_fault() {
     let dir = tempfile::tempdir().expect("a directory");
     let place = |name: &str, text: &str, mode| {
@@ -125,7 +125,7 @@ fn a_command_that_is_missing_or_cannot_be_executed_is_a_usage_fault() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_relative_command_is_seen_from_the_directory_it_runs_in() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(dir.path().join("sub")).expect("made");
@@ -136,7 +136,7 @@ fn a_relative_command_is_seen_from_the_directory_it_runs_in() {
     assert_eq!(text(program.finish().transcript.screen()), "found\n");
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_floods_is_killed_and_what_it_showed_is_bounded() {
     let limits = Limits { output: 100_000, ..Limits::default() };
     let program = start(&spec("yes"), Streams::TERMINAL, &limits);
@@ -148,7 +148,7 @@ fn a_program_that_floods_is_killed_and_what_it_showed_is_bounded() {
     assert!(!lives(pid));
 }
 
-#[test]
+#[apply(test)]
 fn what_was_half_written_when_time_was_up_is_kept() {
     let program = at_terminal(&shell("printf half; sleep 1000"));
     assert!(shows(&program, "half"));
@@ -161,7 +161,7 @@ fn what_was_half_written_when_time_was_up_is_kept() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn the_signal_that_ended_a_hung_program_is_told() {
     for (traps, signal) in [("TERM", Signal::SIGHUP), ("TERM HUP", Signal::SIGKILL)] {
         let program = at_terminal(&shell(&format!("trap '' {traps}; echo up; while :; do sleep 1000; done")));
@@ -176,14 +176,14 @@ fn the_signal_that_ended_a_hung_program_is_told() {
     assert_eq!(program.finish().ending, Ending::Hung(Signal::SIGTERM));
 }
 
-#[test]
+#[apply(test)]
 fn a_signal_of_its_own_is_told_from_ours() {
     let program = at_terminal(&shell("kill -SEGV $$"));
     assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Signalled(Signal::SIGSEGV)));
     assert_eq!(program.finish().ending, Ending::Signalled(Signal::SIGSEGV));
 }
 
-#[test]
+#[apply(test)]
 fn a_grandchild_in_a_session_of_its_own_is_found_and_killed() {
     for streams in [Streams::TERMINAL, Streams { errors: Errors::Apart, ..Streams::TERMINAL }] {
         let program = start(
@@ -201,14 +201,14 @@ fn a_grandchild_in_a_session_of_its_own_is_found_and_killed() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_helper_that_ends_soon_after_its_parent_is_no_survivor() {
     let program = at_terminal(&shell("(sleep 0.1 &) ; echo done"));
     assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));
     assert_eq!(program.finish().survivors, []);
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_is_dropped_is_gone_with_all_it_started() {
     let program = at_terminal(&shell("setsid sleep 1000 & echo pid $!.; wait"));
     assert!(shows(&program, "."));
@@ -220,11 +220,9 @@ fn a_program_that_is_dropped_is_gone_with_all_it_started() {
     assert!(!lives(pid) && !lives(leader));
 }
 
-#[test]
+#[apply(test)]
 fn limits_bound_memory_and_processor_time() {
-    if !needs(&["python3"]) {
-        return;
-    }
+    needs(&["python3"]);
     let limits =
         Limits { address_space: Some(200 << 20), cpu: Some(Duration::from_millis(500)), ..Limits::default() };
     let greedy = start(&spec("python3 -c 'x = bytearray(1 << 30)'"), Streams::TERMINAL, &limits);
@@ -234,11 +232,9 @@ fn limits_bound_memory_and_processor_time() {
     assert_eq!(busy.wait_end(SOON), Waited::Seen(Ending::Signalled(Signal::SIGXCPU)));
 }
 
-#[test]
+#[apply(test)]
 fn a_program_that_waits_for_its_terminal_is_told_from_one_that_waits_for_something_else() {
-    if !needs(&["python3"]) {
-        return;
-    }
+    needs(&["python3"]);
     let wait =
         |how: &str| format!("python3 -c 'import os,sys,select,socket\na,b = socket.socketpair()\n{how}'");
     for how in [
@@ -268,11 +264,9 @@ fn a_program_that_waits_for_its_terminal_is_told_from_one_that_waits_for_somethi
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_program_behind_a_shell_is_seen_waiting_too() {
-    if !needs(&["python3"]) {
-        return;
-    }
+    needs(&["python3"]);
     let program = at_terminal(&shell("python3 -c 'input()'; exit $?"));
     assert_eq!(program.wait_at_terminal(SOON), Waited::Seen(true));
 }

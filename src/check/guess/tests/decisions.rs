@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[test]
+#[apply(test)]
 fn the_order_of_arguments_is_the_one_in_the_source() {
     for (source, call) in [
         ("port = int(sys.argv[1])\nhost = sys.argv[2]", "{port} {host}"),
@@ -26,7 +26,7 @@ fn the_order_of_arguments_is_the_one_in_the_source() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn programs_that_ask_are_answered_in_the_order_in_which_they_ask() {
     for (source, answers) in [
         ("port = input('Which port? ')\nhost = input('server address: ')", &["{port}", "{host}"][..]),
@@ -72,7 +72,7 @@ class Client {
     assert_eq!(guess.client_answers, ["{host}", "{port}"]);
 }
 
-#[test]
+#[apply(test)]
 fn ports_and_hosts_that_are_built_in_are_left_out_of_the_commands() {
     let server = "import socket\nPORT = 6543\ns.bind(('', PORT))\ns.listen(10)\n";
     let client = "import socket\nHOST = 'localhost'\ns.connect((HOST, 6543))\n";
@@ -108,7 +108,7 @@ fn ports_and_hosts_that_are_built_in_are_left_out_of_the_commands() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn one_program_that_is_both_is_told_which() {
     let both = "\
 import socket, sys
@@ -133,7 +133,7 @@ elif sys.argv[1] == 'client':
     );
 }
 
-#[test]
+#[apply(test)]
 fn what_cannot_be_told_is_left_open_with_a_reason() {
     for (files, missing, why) in [
         (
@@ -182,7 +182,7 @@ fn what_cannot_be_told_is_left_open_with_a_reason() {
     }
 }
 
-#[test]
+#[apply(test)]
 fn a_language_that_is_not_installed_is_named() {
     let files = &[("server.rb", "port = ARGV[0]\nTCPServer.new(port)\n"), ("client.py", PY_CLIENT)][..];
     let guess = guessed_with(files, &|tool| tool != "ruby");
@@ -195,7 +195,7 @@ fn a_language_that_is_not_installed_is_named() {
     assert_eq!(old.doubts, ["server.py is written for Python 2"]);
 }
 
-#[test]
+#[apply(test)]
 fn of_several_pairs_the_one_that_is_called_so_is_taken_and_the_others_are_named() {
     let guess = holds(
         &[
@@ -211,7 +211,7 @@ fn of_several_pairs_the_one_that_is_called_so_is_taken_and_the_others_are_named(
     assert_eq!(guess.doubts, ["server: server.py was chosen among server.py, server_old.py"]);
 }
 
-#[test]
+#[apply(test)]
 fn a_draft_is_a_profile_that_loads() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("server.py"), "port = input('port: ')\ns.listen()\n").unwrap();

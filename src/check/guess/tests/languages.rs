@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[test]
+#[apply(test)]
 fn programs_are_known_by_what_they_call_whatever_their_files_are_called() {
     holds(
         &[("alice.py", PY_SERVER), ("bob.py", PY_CLIENT)],
@@ -34,7 +34,7 @@ fn programs_are_known_by_what_they_call_whatever_their_files_are_called() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn folders_packages_and_the_folder_of_a_zip_are_looked_into() {
     holds(
         &[("server/main.py", PY_SERVER), ("client/main.py", PY_CLIENT)],
@@ -93,7 +93,7 @@ fn folders_packages_and_the_folder_of_a_zip_are_looked_into() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn c_programs_are_built_with_what_they_include_or_by_their_makefile() {
     let including = |text: &str| format!("#include \"net.h\"\n#include <pthread.h>\n{text}");
     let net = "#include \"net.h\"\nvoid send_all(int s) {}\n";
@@ -155,7 +155,7 @@ int main() {
     assert_eq!(guess.port, Some(8080));
 }
 
-#[test]
+#[apply(test)]
 fn go_programs_have_a_folder_each_or_a_file_each() {
     let server = "\
 package main
@@ -207,7 +207,7 @@ func main() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn ruby_and_perl_take_their_arguments_in_many_ways() {
     holds(
         &[
@@ -266,7 +266,7 @@ my $line = <STDIN>;
     );
 }
 
-#[test]
+#[apply(test)]
 fn node_php_and_c_sharp_are_called_as_usual() {
     let server = "const net = require('net');\nconst port = Number(process.argv[2]);\nnet.createServer(c => {}).listen(port);\n";
     let client = "const net = require('net');\nconst [,, host, port] = process.argv;\nconst s = net.connect(port, host);\nrl.question('message? ', m => s.write(m));\n";
@@ -333,7 +333,7 @@ const name = await ask('Your name? ')
     );
 }
 
-#[test]
+#[apply(test)]
 fn rust_programs_are_binaries_of_a_package_packages_or_single_files() {
     let server = "use std::net::TcpListener;\nfn main() {\n    let port: u16 = std::env::args().nth(1).unwrap().parse().unwrap();\n    let l = TcpListener::bind((\"0.0.0.0\", port)).unwrap();\n}\n";
     let client = "use std::env;\nfn main() {\n    let args: Vec<String> = env::args().collect();\n    let host = &args[1];\n    let port: u16 = args[2].parse().expect(\"port\");\n    let s = std::net::TcpStream::connect((host.as_str(), port));\n}\n";
@@ -367,7 +367,7 @@ fn rust_programs_are_binaries_of_a_package_packages_or_single_files() {
     );
 }
 
-#[test]
+#[apply(test)]
 fn shell_scripts_that_call_nc_are_told_apart() {
     holds(
         &[
