@@ -126,8 +126,8 @@ impl Session<'_> {
     }
 
     /// Waits until everything that the programs have written to their terminals was read. How many bytes of
-    /// what was read are the marks that tell so; `None` when a terminal is full, so that its program waits
-    /// for no other reason than that this process has not come to read it.
+    /// what was read are the marks that tell so; `None` when a terminal takes no mark now: it is full, or its
+    /// program is just writing to it. Then nothing is known, and another look is due.
     fn catch_up(&mut self) -> Result<Option<[usize; 2]>> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let mut marks = [0, 0];
@@ -233,7 +233,9 @@ impl Session<'_> {
         };
         let Some(role) = self.programs().zip(activities).find_map(asks) else { return Ok(false) };
         // The question comes before the answer.
-        self.catch_up()?;
+        if self.catch_up()?.is_none() {
+            return Ok(false);
+        }
         let tested = match role {
             Role::Server => &mut self.server,
             Role::Client => &mut self.client,
@@ -244,23 +246,25 @@ impl Session<'_> {
     /// Waits until the client waits for its keyboard, with everything read that it has printed until then,
     /// or has ended, or all is quiet.
     pub fn settle(&mut self) -> Result<Waited> {
-        let mut rest = Rest::default();
-        let waited = self.wait(|session| {
-            let client = session.client();
-            client.has_ended() || (client.answers.is_empty() && rest.is_at_terminal(session))
-        })?;
-        if waited == Waited::Met {
+        loop {
+            let mut rest = Rest::default();
+            let waited = self.wait(|session| {
+                let client = session.client();
+                client.has_ended() || (client.answers.is_empty() && rest.is_at_terminal(session))
+            })?;
+            if waited != Waited::Met {
+                return Ok(waited);
+            }
             // It may have rested for a moment only, on its way to the question.
             let waits = |session: &Session| {
                 session.client().activity().map(|activity| (activity.at_terminal, activity.turns_at_terminal))
             };
             let before = waits(self);
-            self.catch_up()?;
-            if waits(self) != before && !self.client().has_ended() {
-                return self.settle();
+            let is_read = self.catch_up()?.is_some();
+            if self.client().has_ended() || (is_read && waits(self) == before) {
+                return Ok(waited);
             }
         }
-        Ok(waited)
     }
 
     /// Waits until the client has nothing more to send for now.
