@@ -1,4 +1,4 @@
-//! Whether the programs run on computers of their own, decided once for a run.
+//! Whether the programs of a check run on computers of their own, decided once for a run.
 //!
 //! What always holds: nothing is judged before this program's own pair was judged in the same surroundings, and
 //! nothing was wrong. So what this machine cannot do is never a verdict on a submission.
@@ -7,7 +7,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use clap::ValueEnum;
 
 use super::machine;
 use super::requirement::Id;
@@ -17,53 +16,21 @@ use super::submission::Submission;
 use crate::error::Fault;
 use crate::run::clock;
 use crate::run::computer::{Computers, Files};
+use crate::run::isolation::{Decision, Isolation};
 use crate::run::limits::Limits;
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Isolation {
-    /// Computers of their own where this machine can do that.
-    #[default]
-    Auto,
-    /// An error where it cannot.
-    Required,
-    /// This computer.
-    None,
-}
-
-/// Whether programs are isolated, and why not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Whether they are.
-    pub isolated: bool,
-    /// Why not, where that was not asked for.
-    pub why_not: Option<String>,
-}
-
-impl Isolation {
-    /// Tries out, with the executable at `echolog`, what is asked for. An error where nothing can be judged on this
-    /// machine, isolated or not.
-    pub fn decide(self, echolog: &Path, limits: &Limits) -> Result<Decision> {
-        let why_not = if self == Isolation::None {
-            None
-        } else {
-            match try_out(echolog, limits, true) {
-                Ok(()) => return Ok(Decision { isolated: true, why_not: None }),
-                Err(error) if clock::stopped() => return Err(error),
-                Err(error) if self == Isolation::Required => {
-                    let fault = Fault::usage("the programs cannot be isolated");
-                    let hint = "--isolation=auto judges what can be judged without";
-                    return Err(fault.hint(hint).because(error).into());
-                }
-                Err(error) => Some(format!("{error:#}")),
-            }
-        };
-        machine::has_loopback()?;
-        match try_out(echolog, limits, false) {
-            Ok(()) => Ok(Decision { isolated: false, why_not }),
-            Err(error) if clock::stopped() => Err(error),
-            Err(error) => Err(Fault::usage("this machine cannot judge programs").because(error).into()),
-        }
+/// Tries out, with the executable at `echolog`, what is asked for. An error where nothing can be judged on this
+/// machine, isolated or not.
+pub fn decide(asked: Isolation, echolog: &Path, limits: &Limits) -> Result<Decision> {
+    let decision = asked.decide(|| try_out(echolog, limits, true))?;
+    if decision.isolated {
+        return Ok(decision);
+    }
+    machine::has_loopback()?;
+    match try_out(echolog, limits, false) {
+        Ok(()) => Ok(decision),
+        Err(error) if clock::stopped() => Err(error),
+        Err(error) => Err(Fault::usage("this machine cannot judge programs").because(error).into()),
     }
 }
 

@@ -38,7 +38,7 @@ use anyhow::Result;
 pub use self::config::Config;
 pub use self::course::Course;
 pub use self::guess::init;
-pub use self::isolation::Isolation;
+pub use self::isolation::decide as decide_isolation;
 pub use self::machine::{is_ready, most_jobs};
 pub use self::requirement::{Id, Requirement, TABLE};
 pub use self::submission::{Submission, name_of};

@@ -4,12 +4,11 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValue;
-use clap::{Args, ValueEnum as _};
+use clap::Args;
 
 use super::replay::{jobs, some_seconds};
-use super::values::AnswerArgs;
-use crate::check::{self, Check, Config, Course, Event, Id, Isolation, Requirement, Submission, TABLE};
+use super::values::{AnswerArgs, IsolationArg, tell};
+use crate::check::{self, Check, Config, Course, Event, Id, Requirement, Submission, TABLE};
 use crate::error::{self, Exit, Fault};
 use crate::replay::Shard;
 use crate::report::{self, Format, Report};
@@ -113,10 +112,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=u64::MAX >> 20))]
     memory: Option<u64>,
 
-    /// Run server and client on two computers, apart from this one and from each other: auto does so
-    /// where this machine can
-    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
-    isolation: Isolation,
+    #[command(flatten)]
+    isolation: IsolationArg,
 
     /// Judge only part I of N, for N machines that share the work
     #[arg(long, value_name = "I/N")]
@@ -173,13 +170,12 @@ impl CheckArgs {
         }
         let mut check = self.check(submissions, &course);
         check::is_ready(check.jobs.min(check.submissions.len()).max(1))?;
-        let decision = self.isolation.decide(&env::current_exe()?, &check.limits)?;
+        let decision =
+            check::decide_isolation(self.isolation.isolation, &env::current_exe()?, &check.limits)?;
         check.isolated = decision.isolated;
-        if let Some(why) = &decision.why_not {
-            error::note(&format!("the programs run on this computer and not on two of their own: {why}"));
-        }
+        tell(&decision);
         let mut results = Results::begin(Job::Check);
-        results.isolation = (if decision.isolated { "namespaces" } else { "none" }).to_string();
+        decision.word().clone_into(&mut results.isolation);
         let wanted = TABLE.iter().filter(|requirement| check.wants(requirement.id));
         results.requirements = wanted.map(|one| requirement(one, &course)).collect();
         let steps = check.submissions.len() * results.requirements.len() * check.repeat;
@@ -307,13 +303,12 @@ impl CheckArgs {
     /// The beginning of a command that repeats a finding of this check.
     fn again(&self) -> Again {
         let seconds = |time: &Duration| time.as_secs_f64().to_string();
-        let isolation = self.isolation.to_possible_value().filter(|_| self.isolation != Isolation::default());
         Again::new("check")
             .option("--timeout", self.timeout.as_ref().map(seconds))
             .option("--build-timeout", self.build_timeout.as_ref().map(seconds))
             .option("--memory", self.memory.map(|memory| memory.to_string()))
             .option("--course", self.course.as_ref().map(|path| path.display().to_string()))
-            .option("--isolation", isolation.as_ref().map(PossibleValue::get_name))
+            .option("--isolation", self.isolation.again())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::review;
-use super::values::{AnswerArgs, seconds};
+use super::values::{AnswerArgs, IsolationArg, seconds, tell};
 use crate::error::{Exit, Fault, note};
 use crate::proxy::Wire;
 use crate::replay::drive::Drive;
@@ -59,6 +59,11 @@ Wires (what lies between the programs; the first four unless told otherwise):
                    words)
 A failure names its session exactly (split:to-client:7, cut:to-server:12:rst);
 those names can be given to --wire too.
+
+Programs other than echolog's own run on two computers of their own where this
+machine can do that. They find the system, the current directory, and what
+their commands name by absolute paths; what they change is gone with them.
+--isolation=none runs them on this computer.
 
 To add a fixture, write its messages.txt, let --bless write the goldens, and
 read them as you would read code:
@@ -112,6 +117,13 @@ pub struct ReplayArgs {
 
     #[command(flatten)]
     answers: AnswerArgs,
+
+    /// The port, for programs that have one built in
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+
+    #[command(flatten)]
+    isolation: IsolationArg,
 
     /// How many sessions run side by side; as many as there are processors by default
     #[arg(long, value_name = "N", value_parser = jobs)]
@@ -197,6 +209,8 @@ impl ReplayArgs {
             server: None,
             client: None,
             answers: AnswerArgs::default(),
+            port: None,
+            isolation: IsolationArg::default(),
             jobs: None,
             timeout: Limits::default().time,
             shard: None,
@@ -219,15 +233,18 @@ impl ReplayArgs {
     }
 
     fn play(self) -> anyhow::Result<Exit> {
-        let replay = self.replay(random_seed())?;
+        let mut replay = self.replay(random_seed())?;
         let asked = if self.bless { Asked::Blessing } else { Asked::Judging };
         let plan = replay.plan(asked)?;
+        let decision = replay.isolate(self.isolation.isolation, &plan)?;
+        tell(&decision);
         let shuffled = replay.wires.iter().find_map(|wire| match wire {
             WireChoice::One(Wire::Shuffle(seed)) => Some(*seed),
             _ => None,
         });
         let mut results = Results::begin(Job::Replay);
         results.seed = shuffled;
+        decision.word().clone_into(&mut results.isolation);
         let name = |case: Planned| format!("{}::{}::{}", case.fixture, case.drive, case.wire);
         let names = plan.planned().into_iter().map(name).collect();
         let mut report = Report::new(results, names, &self.format, self.output.as_deref())?;
@@ -285,6 +302,7 @@ impl ReplayArgs {
             client: self.client.clone(),
             server_answers: self.answers.server_answer.clone(),
             client_answers: self.answers.client_answer.clone(),
+            port: self.port,
         };
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Replay {
@@ -293,6 +311,7 @@ impl ReplayArgs {
             accept: self.accept(&wires),
             wires,
             programs,
+            isolated: None,
             echolog: env::current_exe()?,
             again: self.again(),
             jobs: self.jobs.unwrap_or_else(processors),
@@ -312,6 +331,8 @@ impl ReplayArgs {
             .option("--client", self.client.as_ref())
             .options("--server-answer", &self.answers.server_answer)
             .options("--client-answer", &self.answers.client_answer)
+            .option("--port", self.port.map(|port| port.to_string()))
+            .option("--isolation", self.isolation.again())
             .option("--timeout", time)
     }
 

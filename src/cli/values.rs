@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum as _};
+
+use crate::error::note;
+use crate::run::isolation::{Decision, Isolation};
 
 /// What is typed at programs that ask before anything else.
 #[derive(Debug, Default, Args)]
@@ -15,6 +19,30 @@ pub struct AnswerArgs {
     /// several times
     #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
     pub client_answer: Vec<String>,
+}
+
+/// Where the programs run.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct IsolationArg {
+    /// Run server and client on two computers, apart from this one and from each other: auto does so
+    /// where this machine can
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub isolation: Isolation,
+}
+
+impl IsolationArg {
+    /// What it takes to ask for the same again, if it is not what is done anyway.
+    pub fn again(self) -> Option<String> {
+        let value = self.isolation.to_possible_value().filter(|_| self.isolation != Isolation::default());
+        value.as_ref().map(PossibleValue::get_name).map(str::to_owned)
+    }
+}
+
+/// Says why the programs are not isolated, where that was not asked for.
+pub fn tell(decision: &Decision) {
+    if let Some(why) = &decision.why_not {
+        note(&format!("the programs run on this computer and not on two of their own: {why}"));
+    }
 }
 
 /// A number of bytes, with or without one of the suffixes K, M and G.

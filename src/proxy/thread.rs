@@ -55,17 +55,17 @@ struct Shared {
 }
 
 impl ProxyThread {
-    /// Starts a proxy in front of the server that listens at `server`. `looks` look at what the
-    /// client does, and the server.
+    /// Starts a proxy in front of the server that listens at the first of the addresses `server` that it can
+    /// be reached at. `looks` look at what the client does, and the server.
     pub fn start(
         wire: Wire,
         config: &Config,
-        server: SocketAddr,
+        server: Vec<SocketAddr>,
         looks: [Look; 2],
         clock: &Clock,
     ) -> Result<ProxyThread> {
         let mut proxy = Proxy::open(config, clock)?;
-        proxy.aim(vec![server]);
+        proxy.aim(server);
         let steering = Steering::new(wire, looks, &mut proxy);
         let address = proxy.address()?;
         let shared = Arc::new(Shared {
@@ -272,7 +272,7 @@ mod tests {
         let looks = left.clone().map(look);
         let server = listener.local_addr().expect("address");
         let config = Config::local();
-        let proxy = ProxyThread::start(wire, &config, server, looks, &Clock::start()).expect("starts");
+        let proxy = ProxyThread::start(wire, &config, vec![server], looks, &Clock::start()).expect("starts");
         let client = TcpStream::connect(proxy.address()).expect("connect");
         let (server, address) = listener.accept().expect("accept");
         assert!(config.sources.contains(&address.ip()));

@@ -12,6 +12,7 @@ pub mod drive;
 mod feed;
 pub mod fixture;
 mod golden;
+mod isolated;
 mod judge;
 mod keep;
 mod pair;

@@ -20,6 +20,8 @@ pub struct Programs {
     pub server_answers: Vec<String>,
     /// What to type at the client first.
     pub client_answers: Vec<String>,
+    /// The port, for programs that insist on one.
+    pub port: Option<u16>,
 }
 
 impl Programs {
@@ -53,6 +55,7 @@ impl Programs {
         if self.client.is_some() {
             pair.client_errors = Errors::Terminal;
         }
+        pair.port = self.port;
         pair.server.answers = lines(&self.server_answers).context("--server-answer")?;
         pair.client.answers = lines(&self.client_answers).context("--client-answer")?;
         Ok(pair)
@@ -72,7 +75,7 @@ pub struct Pair {
     /// Some languages (Python) write the question there when they ask at a terminal, so of a program
     /// that is not known better a screen is complete only with both.
     pub client_errors: Errors,
-    /// The port, for a server that insists on one; else a free one is chosen for each session.
+    /// The port, for programs that insist on one.
     pub port: Option<u16>,
 }
 

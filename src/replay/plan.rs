@@ -12,6 +12,7 @@ use super::pair::Programs;
 use super::wires::WireChoice;
 use crate::proxy::Wire;
 use crate::run::again::Again;
+use crate::run::computer::Files;
 use crate::run::program::Limits;
 
 /// What delivering one byte by itself may take on a machine with much else to do.
@@ -49,6 +50,8 @@ pub struct Replay {
     pub wires: Vec<WireChoice>,
     /// The programs.
     pub programs: Programs,
+    /// What the programs find of this computer's files, if they run on two computers of their own.
+    pub isolated: Option<Files>,
     /// This executable.
     pub echolog: PathBuf,
     /// The beginning of every command that repeats a session, with every option that does not come from the

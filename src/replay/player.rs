@@ -166,7 +166,8 @@ impl Player<'_> {
         let script = fixture.messages_path();
         let limits = &self.replay.limits_over(wire, fixture);
         let messages = &fixture.typed;
-        let session = Session { pair, script: &script, messages, drive: case.drive, wire, limits };
+        let isolated = self.replay.isolated.as_ref();
+        let session = Session { pair, script: &script, messages, drive: case.drive, wire, isolated, limits };
         let played = session::play(&session)?;
         if played.stopped {
             verdict.not_run = Some(NotRun::Stopped);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use super::feed::type_answers;
 use crate::run::clock::Clock;
 use crate::run::command::{Ready, Spec, Values};
@@ -28,14 +30,14 @@ pub(super) fn await_ready(
     server: &Program,
     spec: &Spec,
     values: &Values,
-    port: u16,
+    sockets: &Sockets,
     until: Duration,
     clock: &Clock,
 ) -> anyhow::Result<Readiness> {
     if type_answers(server, spec, values, until).is_err() {
         return Ok(if server.ending().is_some() { Readiness::Died } else { Readiness::NeverListened });
     }
-    let sockets = Sockets::open()?;
+    let port = values.port.context("a session has a port")?;
     // Its end, if it has come before it was ready.
     let died = || server.ending().map(|_| Readiness::Died);
     let mut line = 0;

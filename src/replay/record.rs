@@ -83,7 +83,7 @@ pub fn record(echolog: &Path) -> Result<Recording> {
         keeps_client: false,
         computers: Computers::shared(),
     };
-    let proxy = ProxyThread::start(Wire::Through, &local, address, [fed(), fed()], &clock)?;
+    let proxy = ProxyThread::start(Wire::Through, &local, vec![address], [fed(), fed()], &clock)?;
     let address = proxy.address();
     let mut client = Command::new(echolog);
     client.args(["client", &address.ip().to_string(), &address.port().to_string()]);

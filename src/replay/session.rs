@@ -16,8 +16,8 @@ use super::ready::{Readiness, await_ready};
 use super::watched::Watched;
 use crate::proxy::{Config, ProxyThread, Tape, Wire};
 use crate::run::clock::{Clock, Waited, stopped};
-use crate::run::command::Values;
-use crate::run::computer::Computers;
+use crate::run::command::{Spec, Values};
+use crate::run::computer::{Computer, Computers, Files};
 use crate::run::port::Port;
 use crate::run::program::{Errors, Input, Limits, Output, Program, Run, Streams};
 use crate::run::sockets::{self, Sockets};
@@ -36,6 +36,8 @@ pub struct Session<'a> {
     pub drive: Drive,
     /// What lies between the programs.
     pub wire: Wire,
+    /// What they find of this computer's files, if they run on two computers of their own.
+    pub isolated: Option<&'a Files>,
     /// What each program may use.
     pub limits: &'a Limits,
 }
@@ -43,7 +45,7 @@ pub struct Session<'a> {
 /// The true values of what goldens write as placeholders.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// The addresses of this machine, any of which the server may show as its own.
+    /// The addresses of the server's computer, any of which it may show as its own.
     pub server_addresses: Vec<IpAddr>,
     /// The server's port.
     pub port: u16,
@@ -51,6 +53,17 @@ pub struct Places {
     pub client_port: u16,
     /// The address that the server sees the client come from.
     pub client_address: IpAddr,
+}
+
+impl Places {
+    fn new(computers: &Computers, port: u16, client_port: u16, client_address: IpAddr) -> Self {
+        let server_addresses = if computers.server.is_isolated() {
+            vec![computers.server.address()]
+        } else {
+            sockets::addresses().into_iter().collect()
+        };
+        Places { server_addresses, port, client_port, client_address }
+    }
 }
 
 /// What came of a session. Judging it is someone else's work.
@@ -80,13 +93,18 @@ pub struct Outcome {
 /// executed; otherwise that this machine had no port, terminal or process to give. What the programs do
 /// is never an error here.
 pub fn play(session: &Session) -> anyhow::Result<Outcome> {
-    let Session { pair, limits, .. } = session;
-    let port = match pair.port {
-        None => Port::free()?,
-        Some(number) => Port::fixed(number)?,
+    let Session { limits, .. } = session;
+    let pair = &Placed::of(session)?;
+    let computers = &pair.computers;
+    let port = match (session.pair.port, session.isolated) {
+        (None, None) => Port::free()?,
+        (Some(number), None) => Port::fixed(number)?,
+        (number, Some(_)) => {
+            Port::isolated(number.unwrap_or_else(|| Port::number_for(&session.script.to_string_lossy())))
+        }
     };
     let mut values = Values {
-        host: Some(Ipv4Addr::LOCALHOST.to_string()),
+        host: Some(computers.server.address().to_string()),
         port: Some(port.number()),
         script: Some(std::path::absolute(session.script)?),
     };
@@ -95,41 +113,53 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
     let clock = Clock::start();
     let until = limits.time;
 
-    let server_streams = Streams { errors: pair.server_errors, ..Streams::TERMINAL };
+    let server_streams = Streams { errors: session.pair.server_errors, ..Streams::TERMINAL };
     let server = Program::start(&pair.server, &values, server_streams, limits, &clock)?;
+    let sockets = computers.server.sockets()?;
     let mut outcome = Played {
-        readiness: await_ready(&server, &pair.server, &values, port.number(), until, &clock)?,
+        readiness: await_ready(&server, &pair.server, &values, &sockets, until, &clock)?,
         ..Played::default()
     };
-    let address = match outcome.readiness {
-        Readiness::Ready(_) => listening_address(port.number())?,
+    let addresses = match outcome.readiness {
+        Readiness::Ready(_) => listening_addresses(&sockets, port.number(), &computers.server)?,
         Readiness::Died | Readiness::NeverListened => {
             server.time_up();
-            let ports = (port.number(), port.number());
-            return outcome.over(&clock, server, None, ports, Ipv4Addr::LOCALHOST.into());
+            let places = Places::new(computers, port.number(), port.number(), computers.client.address());
+            return outcome.over(&clock, server, None, places);
         }
     };
 
     let watched = Arc::new(Watched::default());
     let _ = watched.server.set(server.watcher());
     let source = proxy_source(port.number());
-    let proxy = match session.wire {
+    let (wire, config) = if computers.server.is_isolated() {
+        // There is no other way from one computer to the other.
+        let wire = if session.wire == Wire::Direct { Wire::Through } else { session.wire };
+        (wire, Config::between(computers, port.number()))
+    } else {
+        let config = Config {
+            listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+            sources: vec![source.into(), Ipv6Addr::LOCALHOST.into()],
+            keeps_client: false,
+            computers: computers.clone(),
+        };
+        (session.wire, config)
+    };
+    let is_v4 = addresses[0].is_ipv4();
+    let proxy = match wire {
         Wire::Direct => None,
         wire => {
-            let config = Config {
-                listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
-                sources: vec![source.into(), Ipv6Addr::LOCALHOST.into()],
-                keeps_client: false,
-                computers: Computers::shared(),
-            };
-            Some(ProxyThread::start(wire, &config, address, Watched::looks(&watched), &clock)?)
+            let looks = Watched::looks(&watched);
+            Some(ProxyThread::start(wire, &config, addresses.clone(), looks, &clock)?)
         }
     };
     let (reached, client_address) = match &proxy {
-        Some(proxy) if address.is_ipv4() => (proxy.address(), source.into()),
-        Some(proxy) => (proxy.address(), Ipv6Addr::LOCALHOST.into()),
+        Some(proxy) => {
+            let source = config.sources.iter().find(|source| source.is_ipv4() == is_v4);
+            (proxy.address(), source.copied().unwrap_or(Ipv6Addr::LOCALHOST.into()))
+        }
         // To an address of its own, a machine connects from the same one.
-        None => (address, address.ip()),
+        None => (addresses[0], addresses[0].ip()),
     };
     values.host = Some(reached.ip().to_string());
     values.port = Some(reached.port());
@@ -159,9 +189,36 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
         }
         Waited::Stopped => {}
     }
-    outcome.tape = proxy.map(ProxyThread::finish).transpose()?;
-    let ports = (port.number(), reached.port());
-    outcome.over(&clock, server, Some(client), ports, client_address)
+    let tape = proxy.map(ProxyThread::finish).transpose()?;
+    outcome.tape = tape.filter(|_| session.wire != Wire::Direct);
+    let places = Places::new(computers, port.number(), reached.port(), client_address);
+    outcome.over(&clock, server, Some(client), places)
+}
+
+/// The programs of a session on the computers that they run on.
+struct Placed {
+    computers: Computers,
+    server: Spec,
+    client: Spec,
+}
+
+impl Placed {
+    fn of(session: &Session) -> anyhow::Result<Placed> {
+        let Session { pair, isolated, .. } = session;
+        let (mut server, mut client) = (pair.server.clone(), pair.client.clone());
+        let computers = match isolated {
+            None => Computers::shared(),
+            Some(files) => {
+                for spec in [&mut server, &mut client] {
+                    spec.dir.clone_from(&files.copied);
+                }
+                Computers::isolated(files)?
+            }
+        };
+        server.computer = Some(Arc::clone(&computers.server));
+        client.computer = Some(Arc::clone(&computers.client));
+        Ok(Placed { computers, server, client })
+    }
 }
 
 /// Where a proxy's connections come from: another address than any that the machine has been given, and
@@ -170,12 +227,16 @@ fn proxy_source(port: u16) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, u8::try_from(2 + port % 250).unwrap_or(2))
 }
 
-/// Where to connect to what listens on `port`.
-fn listening_address(port: u16) -> anyhow::Result<SocketAddr> {
-    let listening = Sockets::open()?.listening(port)?;
+/// Where to connect to what listens on `port` of this computer: one address, and another one to be tried next.
+fn listening_addresses(sockets: &Sockets, port: u16, computer: &Computer) -> anyhow::Result<Vec<SocketAddr>> {
+    let listening = sockets.listening(port)?;
     let ip = listening.map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip());
-    let ip = if ip.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { ip };
-    Ok(SocketAddr::new(ip, port))
+    let places = match ip {
+        ip if !ip.is_unspecified() => vec![ip],
+        IpAddr::V6(_) if computer.is_isolated() => vec![computer.address(), Ipv6Addr::LOCALHOST.into()],
+        _ => vec![computer.address()],
+    };
+    Ok(places.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
 }
 
 fn client_streams(session: &Session) -> Streams {
@@ -208,8 +269,7 @@ impl Played {
         clock: &Clock,
         server: Program,
         client: Option<Program>,
-        (port, client_port): (u16, u16),
-        client_address: IpAddr,
+        places: Places,
     ) -> anyhow::Result<Outcome> {
         for program in client.iter().chain([&server]) {
             program.check_sound()?;
@@ -223,12 +283,7 @@ impl Played {
             client,
             readiness: self.readiness,
             stall: self.stall,
-            places: Places {
-                server_addresses: sockets::addresses().into_iter().collect(),
-                port,
-                client_port,
-                client_address,
-            },
+            places,
             tape: self.tape,
             took: clock.now(),
             stopped,
@@ -328,6 +383,7 @@ print("log:", repr(log), flush=True)
             let script = self.dir.path().join("messages.txt");
             std::fs::write(&script, messages).expect("written");
             let session = Session {
+                isolated: None,
                 pair: &self.pair,
                 script: &script,
                 messages: messages.as_bytes(),

@@ -13,6 +13,7 @@ mod descriptors;
 mod environment;
 mod fork;
 mod image;
+pub mod isolation;
 pub mod limits;
 mod listening;
 pub mod outcome;

@@ -5,6 +5,7 @@ use macro_rules_attribute::apply;
 use std::process::Command;
 
 use crate::common::{self, ECHOLOG};
+use crate::hostile::needs_isolation;
 use crate::{Checked, Dir, corpus};
 
 /// A check of one row of a sound pair, by a shell that runs `script` first.
@@ -111,4 +112,32 @@ fn too_few_processes_are_an_error_of_the_run_and_not_a_verdict() {
     checked.ends_with(2);
     assert!(checked.out.is_empty(), "{checked}");
     assert!(checked.err.contains("Resource temporarily unavailable"), "{checked}");
+}
+
+/// The same where the kernel gives no namespaces, as in many containers.
+#[track_caller]
+fn check_without_namespaces(args: &str) -> Checked {
+    needs_isolation();
+    check_in("-Ur", "echo 0 > /proc/sys/user/max_user_namespaces;", args)
+}
+
+const NONE: &str = "the kernel gives no namespaces: user.max_user_namespaces allows no more of them\n";
+
+#[apply(test)]
+fn without_namespaces_one_line_says_so_and_programs_are_judged_all_the_same() {
+    common::needs(&["python3"]);
+    let note = format!("note: the programs run on this computer and not on two of their own: {NONE}");
+    let checked = check_without_namespaces("--format json");
+    checked.assert().code(0).stderr(note);
+    let results = checked.json();
+    assert_eq!(results["isolation"], "none");
+    assert_eq!(results["submissions"][0]["findings"][0]["outcome"], "pass", "{checked}");
+    check_without_namespaces("--isolation=none").ends_with(0).says("1 of 1 pass");
+}
+
+#[apply(test)]
+fn isolation_that_is_required_and_not_to_be_had_is_an_error() {
+    check_without_namespaces("--isolation=required").complains(&format!(
+        "error: the programs cannot be isolated: {NONE}hint: --isolation=auto judges what can be judged without\n"
+    ));
 }

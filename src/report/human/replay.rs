@@ -13,6 +13,11 @@ use crate::results::{Planned, Shown};
 /// Failed sessions of one case that are shown in full.
 const FAILURES: usize = 3;
 
+/// Said below failures of programs that may have missed a file.
+const ISOLATED: &str = "The programs ran on two computers of their own. They found the system, the current \
+                        directory, and what their commands name by absolute paths; --isolation=none runs them \
+                        on this computer.";
+
 /// Tells cases, one after the other.
 pub struct Cases {
     style: Style,
@@ -167,6 +172,9 @@ pub fn summary(results: &Results, style: Style) -> String {
     }
     if let Some(seed) = results.seed {
         text += &format!("shuffle's seed: {seed}\n");
+    }
+    if count.failed > 0 && results.isolation == "namespaces" {
+        text += &style.wrapped("", ISOLATED);
     }
     for command in acceptances(&results.cases) {
         // Never wrapped: it is there to be copied.

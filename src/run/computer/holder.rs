@@ -47,6 +47,9 @@ const NOBODY: u32 = 65534;
 /// How long the kernel may take for a namespace; it takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The step that fails where a machine has no isolated computers to give.
+const NO_NAMESPACES: &str = "the kernel gives no namespaces";
+
 /// Requests and answers at the channel.
 const IN_NAMESPACES: u8 = b'n';
 const USERS_MAPPED: u8 = b'm';
@@ -169,7 +172,13 @@ impl Holder {
             [kind] if *kind == wanted => Ok(()),
             [FAILED, a, b, c, d, step @ ..] => {
                 let errno = Errno::from_raw(i32::from_ne_bytes([*a, *b, *c, *d]));
-                Err(unavailable(&String::from_utf8_lossy(step), io::Error::from(errno)))
+                let step = String::from_utf8_lossy(step);
+                Err(if step == NO_NAMESPACES && errno == Errno::ENOSPC {
+                    // user_namespaces(7): the limit, and not a disk that is full.
+                    Unavailable(format!("{step}: user.max_user_namespaces allows no more of them"))
+                } else {
+                    unavailable(&step, errno)
+                })
             }
             _ => Err(Unavailable("the process of a namespace ended".to_owned())),
         }
@@ -226,7 +235,7 @@ impl Plan {
         let at = |step: &'static str| move |errno: Errno| (step, errno);
         close_all_but(channel.as_raw_fd()).map_err(at("cannot close files"))?;
         setsid().map_err(at("cannot leave the session"))?;
-        unshare(NAMESPACES).map_err(at("the kernel gives no namespaces"))?;
+        unshare(NAMESPACES).map_err(at(NO_NAMESPACES))?;
         let lost =
             |error: rustix::io::Errno| ("the channel is closed", Errno::from_raw(error.raw_os_error()));
         send(channel, &[IN_NAMESPACES], SendFlags::NOSIGNAL).map_err(lost)?;

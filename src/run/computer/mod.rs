@@ -26,7 +26,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -83,17 +83,34 @@ impl Default for Files {
 }
 
 impl Files {
+    /// Gives each program a copy of `directory`, where it is.
+    pub fn copy(&mut self, directory: &Path) -> Result<(), Unavailable> {
+        if directory.parent().is_none() {
+            return Err(Unavailable(
+                "the current directory is /, of which nobody is given a copy".to_owned(),
+            ));
+        }
+        must_be_readable(directory)?;
+        self.copied = Some(directory.to_owned());
+        Ok(())
+    }
+
     /// Lets programs read what these words of their commands name by absolute paths, and what belongs to it.
     pub fn show(&mut self, words: &[OsString]) -> Result<(), Unavailable> {
         for path in words.iter().map(PathBuf::from).filter(|path| path.is_absolute() && path.exists()) {
-            if owner().is_some() && !holder::is_readable_by_all(&path) {
-                let why = "only its owner can read it, and programs run as a user who owns nothing";
-                return Err(Unavailable(format!("{}: {why}", path.display())));
-            }
+            must_be_readable(&path)?;
             self.readable.extend(exposure::around(&path));
         }
         Ok(())
     }
+}
+
+fn must_be_readable(path: &Path) -> Result<(), Unavailable> {
+    if owner().is_some() && !holder::is_readable_by_all(path) {
+        let why = "only its owner can read it, and programs run as a user who owns nothing";
+        return Err(Unavailable(format!("{}: {why}", path.display())));
+    }
+    Ok(())
 }
 
 /// Why there can be no isolated computer.

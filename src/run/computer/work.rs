@@ -14,6 +14,7 @@ use nix::unistd::chdir;
 use rustix::fs::{XattrFlags, setxattr};
 
 use super::SPACE_MIB;
+use super::privileges::ID;
 use crate::run::copy::{Bounds, copy_tree};
 
 /// Where changes are kept until they are shown in their place.
@@ -30,7 +31,8 @@ pub(super) fn set_up(original: &Path) -> nix::Result<()> {
     let make = |name: &str| -> nix::Result<PathBuf> {
         let path = changes.join(name);
         DirBuilder::new().mode(0o700).create(&path).map_err(errno)?;
-        chown(&path, Some(data.uid()), Some(data.gid())).map_err(errno)?;
+        // The original may belong to anyone.
+        chown(&path, Some(ID), Some(ID)).map_err(errno)?;
         fs::set_permissions(&path, data.permissions()).map_err(errno)?;
         Ok(path)
     };
