@@ -91,7 +91,7 @@ impl Session<'_> {
             for (shown, mark) in expected.shown.iter_mut().zip(marks) {
                 *shown += mark;
             }
-            let same = self.look() == expected && (waited != Waited::Quiet || self.turns_but_naps(&turns));
+            let same = self.look() == expected && (waited != Waited::Quiet || self.rest_since(&turns));
             let answered = same && (self.pass_on_end() || self.answer_one());
             if (same && !answered) || self.clock.now() >= until {
                 return Ok(waited);
@@ -116,12 +116,14 @@ impl Session<'_> {
         self.programs().map(|tested| tested.activity().map(|activity| activity.turns)).collect()
     }
 
-    /// Whether no program ran since it had had `turns`, but for those that wake by themselves.
-    fn turns_but_naps(&self, turns: &[Option<u64>]) -> bool {
+    /// Whether no program has run since it had had `turns`, nor is about to, but for those that wake by
+    /// themselves.
+    fn rest_since(&self, turns: &[Option<u64>]) -> bool {
         self.programs().zip(turns).all(|(tested, turns)| {
-            let activity = tested.activity();
             let wakes = self.restless.contains(&tested.role);
-            activity.is_none_or(|activity| wakes || activity.naps || Some(activity.turns) == *turns)
+            tested.activity().is_none_or(|activity| {
+                wakes || activity.naps || (!activity.running && Some(activity.turns) == *turns)
+            })
         })
     }
 

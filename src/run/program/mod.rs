@@ -17,10 +17,12 @@ mod usage;
 use std::fs::File;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use rustix::fs::OFlags;
@@ -86,12 +88,27 @@ impl Program {
     /// stands in the transcript, all of that does, however late the kernel brought it. `false` when there
     /// is no room for it.
     pub fn mark_screen(&self, mark: &[u8]) -> anyhow::Result<bool> {
-        let Some(process) = &self.process else { return Ok(false) };
-        let terminal = process.terminal()?;
+        let Some(screen) = self.terminal()? else { return Ok(false) };
+        Ok((&screen).write(mark).is_ok_and(|count| count == mark.len()))
+    }
+
+    /// Its terminal, as it has it open itself.
+    fn terminal(&self) -> anyhow::Result<Option<File>> {
+        let Some(process) = &self.process else { return Ok(None) };
         let at_once = OpenptFlags::from_bits_retain(OFlags::NONBLOCK.bits());
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC | at_once;
-        let screen = File::from(rustix::pty::ioctl_tiocgptpeer(&terminal, flags)?);
-        Ok((&screen).write(mark).is_ok_and(|count| count == mark.len()))
+        Ok(Some(File::from(rustix::pty::ioctl_tiocgptpeer(process.terminal()?, flags)?)))
+    }
+
+    /// Waits until what was typed has come to whoever reads the terminal. A thread of the kernel brings it,
+    /// on a busy machine not at once; who polls a terminal waits for that (Linux, `drivers/tty/n_tty.c`,
+    /// `n_tty_poll`). So a program that reads its terminal is awake when this returns.
+    fn hand_over(&self) {
+        if self.input == Input::Terminal
+            && let Ok(Some(terminal)) = self.terminal()
+        {
+            let _ = poll(&mut [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
+        }
     }
 
     /// Types `bytes` at it, or feeds them to its standard input. Does not wait until it takes them.
@@ -102,6 +119,7 @@ impl Program {
         let mut state = lock(&self.shared.state);
         state.transcript.push(self.clock.now(), Stream::Typed, bytes);
         self.feed(state, bytes);
+        self.hand_over();
     }
 
     /// Types the end of input (Ctrl-D) at it, or closes its standard input.
@@ -109,6 +127,7 @@ impl Program {
         let mut state = lock(&self.shared.state);
         if self.input == Input::Terminal {
             self.feed(state, b"\x04");
+            self.hand_over();
         } else {
             state.closing = true;
             self.feed(state, b"");
