@@ -272,6 +272,10 @@ fn a_browser_sorts_and_filters_the_page_and_runs_nothing_of_a_submission() {
         heads[0].click(); told.push(names());
         heads[2].click(); told.push(names());
         heads[2].click(); told.push(names());
+        const closed = () => document.querySelectorAll('details.one:not([open])').length;
+        for (const event of ['beforeprint', 'afterprint']) {
+            dispatchEvent(new Event(event)); told.push(String(closed() === 0));
+        }
         const filter = document.getElementById('filter');
         filter.value = 'hung'; filter.dispatchEvent(new Event('change')); told.push(names());
         filter.value = 'error'; filter.dispatchEvent(new Event('change')); told.push(names());
@@ -285,7 +289,7 @@ fn a_browser_sorts_and_filters_the_page_and_runs_nothing_of_a_submission() {
     let dom = in_browser(&dir, &html, script);
     let at = dom.find("<p>RESULT ").unwrap_or_else(|| panic!("no result in {dom}"));
     let result = dom[at..].split("</p>").next().expect("a paragraph");
-    let wanted = "<p>RESULT bob ada cyd =&lt;im; =&lt;im ada bob cyd; cyd bob =&lt;im ada; ada =&lt;im bob cyd; bob; cyd; \
+    let wanted = "<p>RESULT bob ada cyd =&lt;im; =&lt;im ada bob cyd; cyd bob =&lt;im ada; ada =&lt;im bob cyd; true; false; bob; cyd; \
                   true; 0 echolog check: 4 submissions";
     assert_eq!(result, wanted);
 }

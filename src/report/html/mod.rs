@@ -146,7 +146,7 @@ fn matrix(results: &Results) -> Markup {
             p {
                 (count.passed) " of " (results.submissions.len() + count.stopped) " pass everything."
                 @if count.not_run > 0 { " " (count.not_run) " could not be run." }
-                " A click on a heading sorts; a click on a sign shows why."
+                span.no-print { " A click on a heading sorts; a click on a sign shows why." }
             }
             p.legend {
                 @for outcome in Outcome::ALL {

@@ -18,6 +18,14 @@
     const button = document.getElementById(id);
     if (button) button.addEventListener('click', () => all.forEach(one => { if (!one.hidden) one.open = state; }));
   }
+
+  // Paper cannot be opened.
+  let closed = [];
+  addEventListener('beforeprint', () => {
+    closed = [...all].filter(one => !one.open && !one.hidden);
+    closed.forEach(one => { one.open = true; });
+  });
+  addEventListener('afterprint', () => closed.forEach(one => { one.open = false; }));
   if (!table) return;
 
   const body = table.tBodies[0];
