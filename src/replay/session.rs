@@ -131,20 +131,7 @@ pub fn play(session: &Session) -> anyhow::Result<Outcome> {
 
     let watched = Arc::new(Watched::default());
     let _ = watched.server.set(server.watcher());
-    let source = proxy_source(port.number());
-    let (wire, config) = if computers.server.is_isolated() {
-        // There is no other way from one computer to the other.
-        let wire = if session.wire == Wire::Direct { Wire::Through } else { session.wire };
-        (wire, Config::between(computers, port.number()))
-    } else {
-        let config = Config {
-            listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
-            sources: vec![source.into(), Ipv6Addr::LOCALHOST.into()],
-            keeps_client: false,
-            computers: computers.clone(),
-        };
-        (session.wire, config)
-    };
+    let (wire, config) = passage(session.wire, computers, port.number());
     let is_v4 = addresses[0].is_ipv4();
     let proxy = match wire {
         Wire::Direct => None,
@@ -219,6 +206,22 @@ impl Placed {
         client.computer = Some(Arc::clone(&computers.client));
         Ok(Placed { computers, server, client })
     }
+}
+
+/// What lies between the programs in truth, and where its ends are.
+fn passage(wire: Wire, computers: &Computers, port: u16) -> (Wire, Config) {
+    if computers.server.is_isolated() {
+        // There is no other way from one computer to the other.
+        let wire = if wire == Wire::Direct { Wire::Through } else { wire };
+        return (wire, Config::between(computers, port));
+    }
+    let config = Config {
+        listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+        sources: vec![proxy_source(port).into(), Ipv6Addr::LOCALHOST.into()],
+        keeps_client: false,
+        computers: computers.clone(),
+    };
+    (wire, config)
 }
 
 /// Where a proxy's connections come from: another address than any that the machine has been given, and
