@@ -11,10 +11,9 @@ use std::path::Path;
 use crate::common::{harness, needs};
 use crate::{Fixtures, Replay, Told as _};
 
-/// A server that has its port built in, shows the address by which others reach it, and leaves a file and a
-/// process behind.
+/// A server that has its port built in, shows the address by which others reach it, and leaves a file behind.
 const SERVER: &str = r#"
-import socket, subprocess
+import socket
 def address():
     probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     probe.connect(("8.8.8.8", 80))
@@ -104,7 +103,7 @@ fn two_replays_of_the_same_programs_find_the_same_apart_from_times() {
         let arguments =
             ["fixtures/sample-session", "--wire", "direct,drip", "--isolation=required", "--jobs=1"];
         let ended = Replay::of(&arguments).and(&programs.concat()).run();
-        ended.ends_with(1).says("--isolation required");
+        ended.ends_with(1).says("--isolation required").says("--isolation=none runs them on this computer");
         let times = Regex::new(r"\d+\.\d+ s").expect("sound");
         times.replace_all(&ended.out, "").into_owned()
     };
