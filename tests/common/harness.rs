@@ -31,7 +31,7 @@ macro_rules! test {
     ($($function:tt)*) => { registered! { waits: false, $($function)* } };
 }
 
-/// Registers a test that takes half a minute and needs no processor in that time.
+/// Registers a test that takes ten seconds or more, and needs hardly any processor time.
 macro_rules! waiting_test {
     ($($function:tt)*) => { registered! { waits: true, $($function)* } };
 }

@@ -82,7 +82,7 @@ fn a_server_that_has_said_too_much_and_nothing_more_is_given_up_too() {
     assert!(ended.err.starts_with("error: the server sends before it is asked for the log"), "{ended}");
 }
 
-#[apply(test)]
+#[apply(waiting_test)]
 fn a_server_that_answers_before_it_reads_on_is_read_and_what_it_said_stands_before_its_log() {
     let (_kept, script) = file_with(format!("{}\n", "m".repeat(1023)).repeat(16 << 10));
     let (mut server, client) = client_of_ours(&["--script", &script], Stdio::null());

@@ -185,7 +185,7 @@ fn a_program_that_never_ends() {
     is_caught("pipe", "direct", &programs, "HUNG", "the client did not end in time");
 }
 
-#[apply(test)]
+#[apply(waiting_test)]
 fn a_program_that_ignores_sigterm_and_sighup() {
     common::needs(&["python3"]);
     server_is_caught("pipe", "direct", "ignores-signals", "HUNG", "the server did not end in time")
@@ -211,7 +211,7 @@ fn a_program_that_leaves_a_grandchild_in_a_session_of_its_own() {
         .is_silent_about("golden");
 }
 
-#[apply(test)]
+#[apply(waiting_test)]
 fn blessing_any_of_them_is_refused_and_changes_nothing() {
     common::needs(&["python3"]);
     let flaws = [

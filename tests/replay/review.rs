@@ -118,7 +118,7 @@ fn sessions_that_fail_alike_are_grouped_and_the_command_that_accepts_them_is_giv
     assert_eq!(FILES.map(|file| fixtures.read(file)), right);
 }
 
-#[apply(test)]
+#[apply(waiting_test)]
 fn a_failure_that_no_golden_can_mend_is_not_offered_for_acceptance() {
     common::needs(&["python3"]);
     let fixtures = Fixtures::with("one-message");
