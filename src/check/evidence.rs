@@ -289,3 +289,148 @@ pub fn quoted(bytes: &[u8]) -> String {
 pub fn own_words(screen: &[u8], messages: &[Words]) -> HashSet<String> {
     Words::of(screen).own_words(messages).into_iter().map(str::to_string).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::Signal;
+
+    fn client(screen: &str, ending: Option<Ending>) -> Seen {
+        Seen { screen: screen.into(), ending, ..Seen::nothing(Role::Client) }
+    }
+
+    fn ended(screen: &str, status: i32) -> Seen {
+        client(screen, Some(Ending::Exited(status)))
+    }
+
+    fn at_limit(seen: Seen) -> Seen {
+        Seen { limit: Some("it reached its limit of 64 processes".to_string()), ..seen }
+    }
+
+    #[apply(test)]
+    fn a_requirement_that_could_not_be_judged_names_the_one_that_is_not_met() {
+        let ruling = not_run(Id::C3);
+        assert_eq!(ruling.outcome, Outcome::NotRun);
+        assert_eq!(ruling.needs, Some(Id::C3));
+        assert!(!ruling.passes() && pass("").passes());
+    }
+
+    #[apply(test)]
+    fn what_a_program_shows_ends_with_how_it_ended_and_with_its_limit() {
+        let shown = [
+            (client("", None), "the client printed nothing"),
+            (client("hello\n", None), "the client's screen ends: hello"),
+            (ended("hello\n", 3), "the client's screen ends: hello (it ended with status 3)"),
+            (ended("", 3), "the client printed nothing (it ended with status 3)"),
+            (
+                client("hello\n", Some(Ending::Signalled(Signal::SIGSEGV))),
+                "the client's screen ends: hello (it was ended by SIGSEGV)",
+            ),
+            (
+                at_limit(ended("hello\n", 3)),
+                "the client's screen ends: hello (it ended with status 3); it reached its limit of 64 processes",
+            ),
+        ];
+        for (seen, wanted) in shown {
+            assert_eq!(seen.shows(), wanted);
+        }
+        assert_eq!(client("hello", None).since(2), b"llo");
+        assert_eq!(client("hello", None).since(6), b"");
+    }
+
+    #[apply(test)]
+    fn a_crash_or_a_flood_decides_whatever_the_requirement() {
+        let outcome = |seen: &Seen| seen.trouble().map(|ruling| ruling.outcome);
+        let by_signal = |signal| client("", Some(Ending::Signalled(signal)));
+        assert_eq!(outcome(&client("", Some(Ending::Flooded))), Some(Outcome::Flooded));
+        assert_eq!(outcome(&by_signal(Signal::SIGABRT)), Some(Outcome::Crashed));
+        for status in 0..=255 {
+            let is_a_shells = [132, 134, 135, 136, 139, 141].contains(&status);
+            assert_eq!(outcome(&ended("", status)), is_a_shells.then_some(Outcome::Crashed), "{status}");
+        }
+        assert_eq!(outcome(&client("", Some(Ending::Hung(Signal::SIGTERM)))), None);
+        assert_eq!(outcome(&client("", None)), None);
+        let uncaught =
+            "Traceback (most recent call last):\n  File \"client.py\", line 3, in <module>\nOSError: no\n";
+        let ruling = ended(uncaught, 1).trouble().expect("a crash");
+        assert_eq!(ruling.happened, "the client did not catch an error: OSError: no");
+        assert!(ended("", 139).trouble().expect("a crash").happened.ends_with("status 139, as of signal 11"));
+        let advice = |seen: Seen| seen.trouble().expect("a crash").advice.expect("advice");
+        assert!(advice(by_signal(Signal::SIGKILL)).contains("debugger"));
+        assert!(advice(at_limit(by_signal(Signal::SIGKILL))).contains("a loop"));
+    }
+
+    #[apply(test)]
+    fn a_flood_of_processes_is_told_from_one_of_output() {
+        let happened = |seen: Seen| seen.flooded().happened;
+        let killed = client("", Some(Ending::Flooded));
+        assert!(happened(killed.clone()).starts_with("the client prints or sends without end; "));
+        assert!(happened(at_limit(killed.clone())).starts_with("the client starts processes or threads"));
+        assert!(happened(at_limit(client("", None))).starts_with("the client prints or sends without end; "));
+        assert_eq!(killed.flooded().advice, None);
+        assert!(at_limit(killed).flooded().advice.is_some());
+    }
+
+    #[apply(test)]
+    fn a_program_that_had_to_end_is_judged_by_its_own_end_and_by_no_other_programs_doings() {
+        let judged = |seen: &Seen, waited| seen.status(waited).map_err(|ruling| ruling.outcome);
+        let runs = client("", None);
+        assert_eq!(judged(&ended("", 3), Waited::Busy(Role::Client)), Ok(3));
+        assert_eq!(judged(&ended("", 139), Waited::Met), Err(Outcome::Crashed));
+        assert_eq!(judged(&runs, Waited::Flooded(Role::Client)), Err(Outcome::Flooded));
+        assert_eq!(judged(&runs, Waited::Flooded(Role::Server)), Err(Outcome::Hung));
+        let happened = |waited| runs.status(waited).expect_err("it runs").happened;
+        assert!(happened(Waited::Busy(Role::Client)).contains("keeps a processor busy"));
+        assert!(!happened(Waited::Busy(Role::Server)).contains("keeps a processor busy"));
+        assert!(!happened(Waited::Quiet).contains("keeps a processor busy"));
+    }
+
+    #[apply(test)]
+    fn a_program_that_never_did_it_failed_if_it_has_ended_and_hangs_if_not() {
+        let judged = |seen: &Seen, waited| seen.never(waited, "connects");
+        assert_eq!(judged(&ended("bye", 0), Waited::Quiet).outcome, Outcome::Fail);
+        assert_eq!(judged(&ended("", 139), Waited::Quiet).outcome, Outcome::Crashed);
+        let runs = client("", None);
+        assert_eq!(judged(&runs, Waited::Flooded(Role::Client)).outcome, Outcome::Flooded);
+        assert_eq!(judged(&runs, Waited::Flooded(Role::Server)).outcome, Outcome::Hung);
+        assert_eq!(judged(&runs, Waited::Quiet).outcome, Outcome::Hung);
+        // Answers are proposed where there are none yet.
+        assert!(judged(&runs, Waited::Quiet).advice.expect("advice").contains("client-answers"));
+        assert_eq!(judged(&Seen { is_answered: true, ..runs }, Waited::Quiet).advice, None);
+    }
+
+    #[apply(test)]
+    fn an_error_is_words_of_its_own_and_a_status_where_one_is_wanted() {
+        let usual = HashSet::from(["welcome".to_string()]);
+        let judged = |seen: &Seen, waited, with_status| seen.error(waited, &usual, with_status).outcome;
+        let (words, none) = ("welcome\nno server there\n", "welcome\n");
+        let quiet = Waited::Quiet;
+        assert_eq!(judged(&ended(words, 1), quiet, true), Outcome::Pass);
+        assert_eq!(judged(&ended(words, 0), quiet, true), Outcome::Fail);
+        assert_eq!(judged(&ended(words, 0), quiet, false), Outcome::Pass);
+        assert_eq!(judged(&ended(none, 1), quiet, true), Outcome::Fail);
+        assert_eq!(judged(&ended(words, 134), quiet, true), Outcome::Crashed);
+        // It still runs.
+        let (asks, silent) = (client(words, None), client(none, None));
+        let (busy, floods) = (Waited::Busy(Role::Client), Waited::Flooded(Role::Client));
+        assert_eq!(judged(&asks, quiet, true), Outcome::Pass);
+        assert_eq!(judged(&asks, busy, true), Outcome::Pass);
+        assert_eq!(judged(&asks, floods, true), Outcome::Flooded);
+        assert_eq!(judged(&asks, Waited::Flooded(Role::Server), true), Outcome::Hung);
+        assert_eq!(judged(&silent, quiet, true), Outcome::Hung);
+        assert_eq!(judged(&silent, busy, true), Outcome::Hung);
+        assert_eq!(judged(&silent, quiet, false), Outcome::Fail);
+    }
+
+    #[apply(test)]
+    fn what_is_quoted_shows_every_byte_and_counts_those_left_out() {
+        assert_eq!(printed(b" \n"), "it printed nothing");
+        assert_eq!(printed(b"one\ntwo"), "it printed: one | two");
+        assert_eq!(quoted(b"a\x00\"\n"), r#""a\x00\"\n""#);
+        assert_eq!(quoted(&[b'a'; EXCERPT]), format!("\"{}\"", "a".repeat(EXCERPT)));
+        let longer = quoted(&[b'a'; EXCERPT + 2]);
+        assert!(longer.ends_with("a\" (and 2 bytes more)"), "{longer}");
+        let message = [Words::of(b"hello")];
+        assert_eq!(own_words(b"got: hello", &message), HashSet::from(["got".to_string()]));
+    }
+}
