@@ -494,88 +494,13 @@ fn not_played(baseline: &Baseline) -> Ruling {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-    use std::time::Duration;
-
-    use super::super::baseline::{Altered, LookAlike, LookAlikes, Start};
+    use super::super::baseline::sample::{PORT, SERVER, exchange, sound};
+    use super::super::baseline::{Altered, LookAlike, LookAlikes};
     use super::super::evidence::Seen;
-    use super::super::framing::Framing;
     use super::*;
     use crate::run::outcome::Ending;
 
     type Rule = fn(&Baseline) -> Ruling;
-
-    const PORT: u16 = 12_345;
-    const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
-    const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 4);
-
-    fn seen(role: Role, screen: &str, ending: Option<Ending>) -> Seen {
-        Seen { screen: screen.as_bytes().to_vec(), ending, ..Seen::nothing(role) }
-    }
-
-    fn exchange(typed: &str) -> Exchange {
-        Exchange {
-            typed: typed.to_string(),
-            wire: format!("{typed}\n").into_bytes(),
-            is_elsewhere: false,
-            reply: format!("sent {typed}\nmessage: ").into_bytes(),
-            from_server: Vec::new(),
-            shown: true,
-            server_screen: String::new(),
-            took: Duration::ZERO,
-        }
-    }
-
-    /// The record of a sound pair.
-    fn sound() -> Baseline {
-        let banner = format!("address {SERVER}, port {PORT}\n");
-        let server = format!("{banner}client from {CLIENT}\ngot one\ngot two three\nthe client quits\n");
-        let greeting = "connected\nmessage: ";
-        let done = Some(Ending::Exited(0));
-        Baseline {
-            alone: (seen(Role::Client, "cannot connect\n", Some(Ending::Exited(1))), Waited::Met),
-            start: Start {
-                given: PORT,
-                takes_port: true,
-                listens: Some(PORT),
-                other: None,
-                waited: Waited::Met,
-                server: seen(Role::Server, &banner, None),
-            },
-            addresses: vec![SERVER.into()],
-            connect: Some(Connect {
-                given: (SERVER, PORT).into(),
-                takes: [true, true],
-                other: None,
-                connected: true,
-                unreachable: None,
-                waited: Waited::Met,
-                source: IpAddr::from(CLIENT),
-                client: seen(Role::Client, greeting, None),
-                greeting: greeting.into(),
-                from_server: Vec::new(),
-            }),
-            split: None,
-            exchanges: vec![exchange("one"), exchange("two three")],
-            flooded: None,
-            quit: Some(Quit {
-                wire: b"quit\n".to_vec(),
-                log: b"one\ntwo three\n".to_vec(),
-                server: b"the client quits\n".to_vec(),
-                client: b"log:\none\ntwo three\n".to_vec(),
-                waits_for_keyboard: false,
-                waited: Waited::Met,
-            }),
-            server: seen(Role::Server, &server, done.clone()),
-            client: seen(Role::Client, "connected\nmessage: sent one\nlog:\none\ntwo three\n", done),
-            look_alikes: None,
-            withheld: None,
-            altered: None,
-            framing: Framing::Unknown,
-            quit_word: "quit".to_string(),
-            events: Vec::new(),
-        }
-    }
 
     fn outcomes(baseline: &Baseline) -> String {
         let rows: [(&str, Rule); 10] = [
@@ -779,6 +704,76 @@ mod tests {
         assert_eq!(tried(look_alike("quit now\n", true)), "S5 fail");
         assert_eq!(tried(look_alike("quit\n", true)), "C4 fail");
         assert_eq!(tried(look_alike("quit now\n", false)), "");
+    }
+
+    #[apply(test)]
+    fn an_address_that_no_other_computer_can_use_is_named_as_such() {
+        let happened = |text: &str| banner(text.as_bytes(), &[SERVER.into()], PORT).happened;
+        let own = |text: &str, own: &str| {
+            banner(text.as_bytes(), &[own.parse().expect("an address")], PORT).passes()
+        };
+        assert!(happened("0.0.0.0, port 12345").contains("not an address that a client can connect to"));
+        assert!(happened("127.0.0.1, port 12345").contains("leads every computer to itself"));
+        assert!(happened("192.168.1.9, port 12345").contains("not an address of this computer"));
+        assert!(happened("port 12345").contains("shows no IP address"));
+        // Where there is nothing but loopback, each of its addresses is this computer's.
+        assert!(own("127.0.0.1, port 12345", "127.0.0.2"));
+        assert!(!own("192.168.1.9, port 12345", "127.0.0.2"));
+    }
+
+    #[apply(test)]
+    fn a_server_that_does_not_end_is_also_told_what_its_log_lacks() {
+        let judged = |log: &str, ending| {
+            let mut baseline = sound();
+            quit(&mut baseline).log = log.into();
+            quit(&mut baseline).client = log.into();
+            quit(&mut baseline).waited = Waited::Quiet;
+            baseline.server.ending = ending;
+            s5(&baseline).happened
+        };
+        let lacks = "\"two three\" is not in the log";
+        assert!(judged("one\n", None).contains(lacks));
+        assert!(!judged("one\ntwo three\n", None).contains(lacks));
+        let flooded = judged("one\n", Some(Ending::Flooded));
+        assert!(flooded.contains("without end") && !flooded.contains(lacks), "{flooded}");
+    }
+
+    #[apply(test)]
+    fn only_a_client_that_waits_behind_its_prompt_asks_again() {
+        let after = |screen: &str, waits| {
+            let screen = screen.as_bytes().to_vec();
+            fails(move |it| {
+                quit(it).client = screen;
+                quit(it).waits_for_keyboard = waits;
+            })
+        };
+        assert_eq!(after("log:\none\ntwo three\nmessage: ", true), "C4 fail");
+        assert_eq!(after("log:\none\ntwo three\nmessage: ", false), "");
+        assert_eq!(after("log:\none\ntwo three\npress a key ", true), "");
+    }
+
+    #[apply(test)]
+    fn on_a_wire_that_cannot_be_read_a_look_alike_is_compared_with_the_quit_itself() {
+        let tried = |wire: &[u8]| {
+            let last = LookAlike {
+                typed: "quit now".to_string(),
+                wire: wire.to_vec(),
+                closed: true,
+                shown: false,
+                server: Seen::nothing(Role::Server),
+                client: Seen::nothing(Role::Client),
+            };
+            fails(move |it| {
+                for exchange in &mut it.exchanges {
+                    exchange.wire = b"\x93\x01".to_vec();
+                }
+                quit(it).wire = b"\x80".to_vec();
+                it.look_alikes = Some(LookAlikes { tried: vec![last] });
+            })
+        };
+        assert_eq!(tried(b"\x80"), "C4 fail");
+        assert_eq!(tried(b"\x99"), "S5 fail");
+        assert_eq!(tried(b""), "C4 fail");
     }
 
     #[apply(test)]

@@ -402,3 +402,249 @@ pub fn words_of(messages: &[String]) -> Vec<Words> {
 pub fn withheld_messages(known: &Baseline) -> Vec<String> {
     (0..3).map(|number| known.message("withheld log", number, 2)).collect()
 }
+
+/// The record of a sound pair, for tests to change.
+#[cfg(test)]
+pub mod sample {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// The port of the sound pair.
+    pub const PORT: u16 = 12_345;
+    /// Where its server is.
+    pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 3);
+    /// Where its client comes from.
+    pub const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 4);
+
+    fn seen(role: Role, screen: &str, ending: Option<Ending>) -> Seen {
+        Seen { screen: screen.as_bytes().to_vec(), ending, ..Seen::nothing(role) }
+    }
+
+    /// A message that was sent and shown.
+    pub fn exchange(typed: &str) -> Exchange {
+        Exchange {
+            typed: typed.to_string(),
+            wire: format!("{typed}\n").into_bytes(),
+            is_elsewhere: false,
+            reply: format!("sent {typed}\nmessage: ").into_bytes(),
+            from_server: Vec::new(),
+            shown: true,
+            server_screen: String::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// The record of a sound pair.
+    pub fn sound() -> Baseline {
+        let banner = format!("address {SERVER}, port {PORT}\n");
+        let server = format!("{banner}client from {CLIENT}\ngot one\ngot two three\nthe client quits\n");
+        let greeting = "connected\nmessage: ";
+        let done = Some(Ending::Exited(0));
+        Baseline {
+            alone: (seen(Role::Client, "cannot connect\n", Some(Ending::Exited(1))), Waited::Met),
+            start: Start {
+                given: PORT,
+                takes_port: true,
+                listens: Some(PORT),
+                other: None,
+                waited: Waited::Met,
+                server: seen(Role::Server, &banner, None),
+            },
+            addresses: vec![SERVER.into()],
+            connect: Some(Connect {
+                given: (SERVER, PORT).into(),
+                takes: [true, true],
+                other: None,
+                connected: true,
+                unreachable: None,
+                waited: Waited::Met,
+                source: IpAddr::from(CLIENT),
+                client: seen(Role::Client, greeting, None),
+                greeting: greeting.into(),
+                from_server: Vec::new(),
+            }),
+            split: None,
+            exchanges: vec![exchange("one"), exchange("two three")],
+            flooded: None,
+            quit: Some(Quit {
+                wire: b"quit\n".to_vec(),
+                log: b"one\ntwo three\n".to_vec(),
+                server: b"the client quits\n".to_vec(),
+                client: b"log:\none\ntwo three\n".to_vec(),
+                waits_for_keyboard: false,
+                waited: Waited::Met,
+            }),
+            server: seen(Role::Server, &server, done.clone()),
+            client: seen(Role::Client, "connected\nmessage: sent one\nlog:\none\ntwo three\n", done),
+            look_alikes: None,
+            withheld: None,
+            altered: None,
+            framing: Framing::Unknown,
+            quit_word: "quit".to_string(),
+            events: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::{exchange, sound};
+    use super::*;
+
+    /// What a sound pair says to `ask` after `change`.
+    fn says<T>(change: impl FnOnce(&mut Baseline), ask: impl FnOnce(&Baseline) -> T) -> T {
+        let mut baseline = sound();
+        change(&mut baseline);
+        ask(&baseline)
+    }
+
+    const ALL: [Need; 8] = [
+        Need::Listens,
+        Need::Connects,
+        Need::Lives,
+        Need::Serves,
+        Need::Sends,
+        Need::Prints,
+        Need::Quits,
+        Need::Log,
+    ];
+
+    /// The needs that the pair lacks after `change`, with the requirement that stands for each.
+    fn lacks(change: impl FnOnce(&mut Baseline)) -> String {
+        let lacking = says(change, |it| ALL.map(|need| it.lacks(&[need]).map(|id| format!("{need:?} {id}"))));
+        lacking.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    #[apply(test)]
+    fn what_the_pair_lacks_is_told_by_the_requirement_that_stands_for_it() {
+        let quit = |it: &mut Baseline, change: fn(&mut Quit)| change(it.quit.as_mut().expect("a quit"));
+        assert_eq!(lacks(|_| ()), "");
+        assert_eq!(lacks(|it| it.start.listens = None), "Listens S1");
+        assert_eq!(lacks(|it| it.connect = None), "Connects C1");
+        assert_eq!(lacks(|it| it.connect.as_mut().expect("it").connected = false), "Connects C1");
+        let ended = |it: &mut Baseline| it.start.server.ending = Some(Ending::Exited(1));
+        assert_eq!(lacks(ended), "Lives S2, Serves S2");
+        let unreachable = |it: &mut Baseline| {
+            it.connect.as_mut().expect("it connected").unreachable = Some("reset".to_string());
+        };
+        assert_eq!(lacks(unreachable), "Lives S2, Serves S2");
+        assert_eq!(lacks(|it| it.flooded = Some(Role::Server)), "Serves S4, Prints S4");
+        assert_eq!(lacks(|it| it.flooded = Some(Role::Client)), "Sends C3, Prints S4");
+        let lost = |it: &mut Baseline| it.server.screen = b"got one\n".to_vec();
+        assert_eq!(lacks(lost), "Prints S4");
+        assert_eq!(lacks(|it| quit(it, |quit| quit.wire.clear())), "Quits C4");
+        assert_eq!(lacks(|it| quit(it, |quit| quit.client.clear())), "Log C5");
+        let without_log = |quit: &mut Quit| {
+            quit.client.clear();
+            quit.log.clear();
+        };
+        assert_eq!(lacks(|it| quit(it, without_log)), "Log S5");
+        let own_copy = |it: &mut Baseline| {
+            it.withheld = Some(withheld_messages(it).join("\n").into_bytes());
+        };
+        assert_eq!(lacks(own_copy), "Log C5");
+        assert_eq!(lacks(|it| it.withheld = Some(b"log:\n".to_vec())), "");
+    }
+
+    #[apply(test)]
+    fn a_client_sends_what_was_typed_or_something_else_or_nothing() {
+        let silent = |it: &mut Baseline| it.exchanges.iter_mut().for_each(|one| one.wire.clear());
+        assert!(says(|_| (), Baseline::sends) && says(|_| (), Baseline::sends_every_line));
+        assert!(!says(silent, Baseline::sends));
+        assert!(says(silent, Baseline::is_readable), "nothing speaks against it");
+        assert!(!says(|it| it.exchanges[0].wire.clear(), Baseline::sends_every_line));
+        let changed = |it: &mut Baseline| it.exchanges[1].wire = b"TWO\n".to_vec();
+        assert_eq!(says(changed, Baseline::sent), ["one"]);
+        assert!(!says(changed, Baseline::sends_every_line));
+        // Bytes that cannot be read do not show that something else was sent.
+        let unreadable = |it: &mut Baseline| {
+            it.exchanges.iter_mut().for_each(|one| one.wire = vec![0x93]);
+        };
+        assert!(!says(unreadable, Baseline::is_readable));
+        assert_eq!(says(unreadable, Baseline::sent), ["one", "two three"]);
+    }
+
+    #[apply(test)]
+    fn a_quit_is_the_word_on_the_wire_or_what_the_server_makes_of_it() {
+        let quits = |wire: &str, log: &str, ending| {
+            says(
+                |it| {
+                    let quit = it.quit.as_mut().expect("a quit");
+                    (quit.wire, quit.log) = (wire.into(), log.into());
+                    it.server.ending = ending;
+                },
+                Baseline::quits,
+            )
+        };
+        let ended = || Some(Ending::Exited(0));
+        assert!(quits("QUIT", "", None));
+        assert!(quits("bye", "one", None) && quits("bye", "", ended()));
+        assert!(!quits("bye", "", None));
+        assert!(!quits("", "one", ended()));
+        assert!(!says(|it| it.quit = None, Baseline::quits));
+    }
+
+    #[apply(test)]
+    fn a_server_ends_by_itself_speaks_between_messages_and_prints_each_at_once() {
+        assert!(says(|_| (), Baseline::server_ends));
+        assert!(!says(|it| it.server.ending = None, Baseline::server_ends));
+        assert!(!says(|it| it.server.ending = Some(Ending::Flooded), Baseline::server_ends));
+        assert!(says(|_| (), Baseline::speaks_between));
+        assert!(!says(|it| it.server.screen = b"one\ntwo three\n".to_vec(), Baseline::speaks_between));
+        assert!(says(|_| (), Baseline::prints_at_once));
+        assert!(!says(|it| it.exchanges[1].shown = false, Baseline::prints_at_once));
+        let slow = |it: &mut Baseline| it.exchanges[1].took = Duration::from_secs(3);
+        assert_eq!(says(slow, Baseline::pace), Duration::from_secs(3));
+    }
+
+    #[apply(test)]
+    fn what_is_wrong_with_a_log_is_told_by_what_the_server_sent() {
+        let wrong = |log: &str| {
+            says(
+                |it| {
+                    let quit = it.quit.as_mut().expect("a quit");
+                    (quit.log, quit.client) = (log.into(), Vec::new());
+                },
+                |it| it.log().expect_err("nothing is shown"),
+            )
+        };
+        let told = |log: &str, blame, words: &str| {
+            let (whose, why) = wrong(log);
+            assert!(whose == blame && why.contains(words), "{log}: {whose:?}, {why}");
+        };
+        told("", Blame::Server, "sent no log");
+        told("onetwo three", Blame::Server, "nothing between its messages");
+        told("one\ntwo three\n", Blame::Client, "the server sent the whole log");
+        told("two three\none\n", Blame::Server, "not in the order");
+        told("one\n", Blame::Server, "\"two three\" is not in the log that the server sent");
+    }
+
+    #[apply(test)]
+    fn the_words_of_a_good_session_are_those_of_the_programs_and_not_of_the_messages() {
+        let words = |words: HashSet<String>| {
+            let mut words: Vec<String> = words.into_iter().collect();
+            words.sort();
+            words.join(" ")
+        };
+        let screen = |it: &mut Baseline| {
+            it.client.screen = b"connected\nsent one\nsent two three\nlog:\none\ntwo three\n".to_vec();
+        };
+        assert!(words(says(screen, Baseline::server_words)).contains("the"));
+        assert!(!words(says(screen, Baseline::server_words)).contains("two"));
+        assert_eq!(words(says(screen, Baseline::client_words)), "connected log sent");
+        assert_eq!(words(says(screen, Baseline::client_words_before_quit)), "connected sent");
+        for ask in [Baseline::server_words, Baseline::client_words, Baseline::client_words_before_quit] {
+            assert!(says(|it| it.quit = None, ask).is_empty());
+        }
+    }
+
+    #[apply(test)]
+    fn a_client_that_splits_lines_gets_messages_without_blanks() {
+        let split = |it: &mut Baseline| it.split = Some(exchange("two three"));
+        assert_eq!(says(|_| (), |it| it.typable("a b")), "a b");
+        assert_eq!(says(split, |it| it.typable("a b")), "ab");
+        assert_eq!(says(|_| (), |it| it.message("name", 1, 3)).split(' ').count(), 3);
+        assert_eq!(says(split, |it| it.message("name", 1, 3)).split(' ').count(), 1);
+    }
+}

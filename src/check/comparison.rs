@@ -130,3 +130,29 @@ fn longest_beginning(screen: &[u8], text: &[u8]) -> usize {
 pub fn not_again() -> Ruling {
     fail("this time the two did not connect, as they had before")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[apply(test)]
+    fn only_a_long_message_may_be_broken_into_lines() {
+        let broken = |text: &str| {
+            let (one, other) = text.split_at(text.len() / 2);
+            format!("got: {one}\r\n{other}\r\n").into_bytes()
+        };
+        let (long, short) = ("ab".repeat(50), format!("{}a", "ab".repeat(49)));
+        assert!(shows_message(&broken(&long), &long));
+        assert!(!shows_message(&broken(&short), &short));
+        assert!(shows_message(b"got: one two", "one two"));
+        assert!(!shows_message(b"got: one", "one two"));
+        assert!(!shows_message(b"got: abab", &long));
+    }
+
+    #[apply(test)]
+    fn the_beginning_that_is_shown_is_measured() {
+        assert_eq!(longest_beginning(b"got: abcd", b"abcdef"), 4);
+        assert_eq!(longest_beginning(b"got: abcdef", b"abcdef"), 6);
+        assert_eq!(longest_beginning(b"nothing", b"xyz"), 0);
+    }
+}

@@ -193,3 +193,76 @@ fn finding(id: Id, ruling: Ruling, seconds: f64, again: &Again) -> Finding {
         measured: Measured { seconds, session: ruling.session },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::baseline::sample;
+    use super::super::evidence::{fail, not_run, pass};
+    use super::*;
+
+    fn round(rulings: Vec<(Id, Ruling)>) -> Round {
+        Round {
+            rulings: rulings.into_iter().map(|(id, ruling)| (id, ruling, 1.5)).collect(),
+            framing: String::new(),
+        }
+    }
+
+    fn findings(rounds: Vec<Round>) -> Vec<Finding> {
+        compared(rounds, &Again::new("check"))
+    }
+
+    #[apply(test)]
+    fn a_finding_says_what_the_table_says_unless_the_ruling_knows_better() {
+        let rulings = vec![
+            (Id::S1, pass("it listens")),
+            (Id::S2, fail("no\x1b[1m address")),
+            (Id::S3, fail("none").advise("better").after("done otherwise")),
+            (Id::S4, not_run(Id::C3)),
+        ];
+        let found = findings(vec![round(rulings)]);
+        let table = |id: Id| id.entry();
+        assert_eq!(found[0].advice, "");
+        assert_eq!(found[0].evidence.done, table(Id::S1).done);
+        assert_eq!(found[0].evidence.expected, table(Id::S1).expected);
+        assert_eq!(found[1].advice, table(Id::S2).advice);
+        assert_eq!(found[1].evidence.happened, "no\\x1b[1m address");
+        assert_eq!((found[2].advice.as_str(), found[2].evidence.done.as_str()), ("better", "done otherwise"));
+        assert_eq!(found[3].needs.as_deref(), Some("C3"));
+        assert_eq!(found[3].evidence.happened, format!("C3 is not met: {}", table(Id::C3).words));
+        let said = [&found[3].advice, &found[3].evidence.done, &found[3].evidence.expected];
+        assert!(said.iter().all(|text| text.is_empty()), "{said:?}");
+        assert!(found.iter().all(|finding| finding.differing.is_empty()));
+    }
+
+    #[apply(test)]
+    fn of_several_rounds_the_first_that_does_not_pass_is_kept_with_all_outcomes() {
+        let of = |ruling: Ruling| round(vec![(Id::S3, ruling), (Id::S4, pass("shown"))]);
+        let found = findings(vec![of(pass("1")), of(fail("2")), of(fail("3"))]);
+        assert_eq!(found[0].evidence.happened, "2");
+        assert_eq!(found[0].differing, [Outcome::Pass, Outcome::Fail, Outcome::Fail]);
+        assert_eq!(found[1].outcome, Outcome::Pass);
+        assert!(found[1].differing.is_empty());
+        let found = findings(vec![of(fail("1")), of(pass("2"))]);
+        assert_eq!(found[0].evidence.happened, "1");
+    }
+
+    #[apply(test)]
+    fn a_failing_row_of_the_baseline_comes_with_the_first_session_but_for_the_client_by_itself() {
+        let mut baseline = sample::sound();
+        let kind = crate::results::EventKind::ServerScreen;
+        baseline.events = vec![crate::results::Event { at: 0, kind, text: "hello".to_string() }];
+        let events = |ruling, id| with_baseline(ruling, id, &baseline).session.len();
+        assert_eq!(events(fail(""), Id::S3), 1);
+        assert_eq!(events(fail(""), Id::R11), 0);
+        assert_eq!(events(pass(""), Id::S3), 0);
+        assert_eq!(events(pass(""), Id::R11), 0);
+    }
+
+    #[apply(test)]
+    fn what_a_requirement_builds_on_is_judged_as_well() {
+        let needed = |id: Id| with_what_they_need(std::iter::once(id.entry()));
+        assert_eq!(needed(Id::S1), BTreeSet::from([Id::S1]));
+        let with_log = TABLE.iter().find(|entry| matches!(entry.judge, Judge::WithLog(_))).expect("one").id;
+        assert!(needed(with_log).contains(&Id::R4) && needed(with_log).contains(&with_log));
+    }
+}

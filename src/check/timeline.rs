@@ -78,3 +78,18 @@ fn text(bytes: &[u8], line_end: &str) -> String {
     let shown = lines.join(line_end);
     if bytes.len() > BYTES { format!("{shown}… ({} bytes more)", bytes.len() - BYTES) } else { shown }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[apply(test)]
+    fn text_is_safe_to_print_and_what_is_left_out_of_it_is_counted() {
+        assert_eq!(text(b"one\ntwo\x1b[1m", "\\n"), "one\\ntwo\\x1b[1m");
+        assert_eq!(text(&[b'a'; BYTES], "\n"), "a".repeat(BYTES));
+        assert_eq!(text(&[b'a'; BYTES + 2], "\n"), format!("{}… (2 bytes more)", "a".repeat(BYTES)));
+        assert_eq!(micros(Duration::from_millis(3)), 3000);
+    }
+}
