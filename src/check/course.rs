@@ -132,6 +132,16 @@ mod tests {
     }
 
     #[apply(test)]
+    fn limits_are_taken_in_their_units() {
+        let limits = course("timeout = 2.5\nbuild-timeout = 60\nmemory = 512\n").unwrap();
+        assert_eq!(limits.timeout, Some(Duration::from_millis(2500)));
+        assert_eq!(limits.build_timeout, Some(Duration::from_secs(60)));
+        assert_eq!(limits.memory, Some(512));
+        let none = course("").unwrap();
+        assert_eq!((none.timeout, none.build_timeout, none.memory), (None, None, None));
+    }
+
+    #[apply(test)]
     fn what_is_wrong_is_named() {
         for (text, says) in [
             ("[points]\nS1 = -1\n", "S1 needs a number of points, 0 or more"),

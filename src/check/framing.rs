@@ -146,4 +146,25 @@ mod tests {
         assert_eq!(seen(|m| m.bytes().rev().collect()).to_string(), "unknown");
         assert_eq!(guess(&[]).to_string(), "unknown");
     }
+
+    #[apply(test)]
+    fn a_message_is_put_into_a_framing_that_a_delimiter_makes() {
+        for end in ["\n", "\r\n", "\0", "\n\0"] {
+            let framed = |message: &str| [message, end].concat().into_bytes();
+            let framing = seen(framed);
+            assert_eq!(framing.frame(b"mogu"), Some(framed("mogu")), "{framing}");
+        }
+        assert_eq!(Framing::Length(4).frame(b"mogu"), None);
+        assert_eq!(Framing::Raw.frame(b"mogu"), None);
+    }
+
+    #[apply(test)]
+    fn one_message_alone_does_not_show_that_records_have_a_size() {
+        let padded = (b"mogu".to_vec(), b"mogu\0\0\0\0".to_vec());
+        assert_eq!(guess(std::slice::from_ref(&padded)), Framing::Unknown);
+        let other = (b"tanebi".to_vec(), b"tanebi\0\0".to_vec());
+        assert_eq!(guess(&[padded.clone(), other]), Framing::Record(8));
+        let longer = (b"tanebi".to_vec(), b"tanebi\0\0\0".to_vec());
+        assert_eq!(guess(&[padded, longer]), Framing::Unknown);
+    }
 }

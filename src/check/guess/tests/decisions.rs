@@ -95,6 +95,11 @@ fn ports_and_hosts_that_are_built_in_are_left_out_of_the_commands() {
         ("python3 client.py {host}", &[]),
     );
     assert_eq!(guess.port, Some(6543));
+    let doubts = |server: &str, client: &str| {
+        guessed(&[("server.py", server), ("client.py", client)]).doubts.join("; ")
+    };
+    assert!(doubts(server, PY_CLIENT).contains("port 6543 is built into the server"));
+    assert!(doubts(PY_SERVER, client).contains("port 6543 is built into the client"));
     let other = "import socket\ns.connect(('localhost', 6544))\n";
     let guess = guessed(&[("server.py", server), ("client.py", other)]);
     assert_eq!(guess.port, None);
