@@ -688,6 +688,16 @@ mod tests {
         };
         assert_eq!(fails(|it| it.altered = Some(altered("log: kopa\n"))), "C5 fail");
         assert_eq!(fails(|it| it.altered = Some(altered("log: apok\n"))), "");
+        // A client that shows neither word has not remembered this one.
+        assert_eq!(fails(|it| it.altered = Some(altered("log:\n"))), "");
+        let mut baseline = sound();
+        baseline.altered = Some(altered("log: kopa\n"));
+        let happened = c5(&baseline).happened;
+        assert!(happened.contains("\"apok\" in the place of \"kopa\""), "{happened}");
+        let withheld = super::super::baseline::withheld_messages(&baseline).join("\n");
+        (baseline.altered, baseline.withheld) = (None, Some(withheld.into_bytes()));
+        let happened = c5(&baseline).happened;
+        assert!(happened.contains("though the connection ended without one"), "{happened}");
     }
 
     #[apply(test)]
@@ -750,6 +760,14 @@ mod tests {
         assert_eq!(after("log:\none\ntwo three\nmessage: ", true), "C4 fail");
         assert_eq!(after("log:\none\ntwo three\nmessage: ", false), "");
         assert_eq!(after("log:\none\ntwo three\npress a key ", true), "");
+        // Without a prompt it cannot be told.
+        let mut baseline = sound();
+        baseline.connect.as_mut().expect("it connected").greeting = b"connected\n".to_vec();
+        for exchange in &mut baseline.exchanges {
+            exchange.reply = b"sent\n".to_vec();
+        }
+        quit(&mut baseline).waits_for_keyboard = true;
+        assert!(c4(&baseline).passes(), "{:?}", c4(&baseline));
     }
 
     #[apply(test)]
