@@ -112,10 +112,8 @@ impl Session {
 /// Adds what the threads of `pid` are doing to `activity`, except whether they wait for the terminal:
 /// those that do are given to `waits`, with their turns.
 fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: impl FnMut(&Path, u64)) {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
     let (mut count, mut pauses, mut runs) = (0, Vec::new(), false);
-    for thread in threads.flatten() {
-        let thread = thread.path();
+    for thread in threads(pid) {
         let Some((turns, spent)) = turns(&thread) else { continue };
         count += 1;
         activity.spent += spent;
@@ -128,8 +126,9 @@ fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: imp
         }
         match call {
             Ok(call) if call.starts_with("running") => {
-                // A process that has ended and was not waited for yet is not running.
-                runs |= stat(pid).is_some_and(|stat| !stat.ended);
+                // One that has ended and was not waited for yet is not running. The others may be, though it is
+                // the main thread: of a process that ends, each ends by itself.
+                runs |= Stat::of(&thread).is_some_and(|stat| !stat.has_ended());
             }
             Ok(call) => {
                 let Some(call) = Call::parse(&call) else { continue };
@@ -138,39 +137,39 @@ fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: imp
                     runs = true;
                     continue;
                 }
-                let files = call.files(pid);
-                let at_terminal = files.iter().flatten().any(|&file| is_terminal(pid, file));
+                let files = call.files(&thread);
+                let at_terminal = files.iter().flatten().any(|&file| is_terminal(&thread, file));
                 if at_terminal {
                     waits(&thread, turns);
                 }
                 activity.serves |= call.waits_for_thread_with_timeout();
-                if let Some(time) = call.timeout(pid) {
-                    pauses.push(Pause { time, at_terminal, files: files.unwrap_or_default() });
+                if let Some(time) = call.timeout(&thread) {
+                    let files = files.unwrap_or_default();
+                    let hears_socket = files.iter().any(|&file| is_socket(&thread, file));
+                    pauses.push(Pause { time, at_terminal, hears_socket, is_sleep: files.is_empty() });
                 }
             }
             // Where the kernel does not tell the call, a thread that sleeps may be waiting for anything.
-            Err(_) => match stat(pid) {
-                Some(stat) if stat.ended => {}
-                Some(stat) if stat.sleeps => waits(&thread, turns),
+            Err(_) => match Stat::of(&thread) {
+                Some(stat) if stat.has_ended() => {}
+                Some(stat) if stat.state == b'S' => waits(&thread, turns),
                 Some(_) => runs = true,
                 None => {}
             },
         }
     }
     let naps = |pause: &Pause| {
-        if pause.files.is_empty() {
+        if pause.is_sleep {
             return pause.time <= LONGEST_SLEEP;
         }
         // Other threads may pass something on to one that looks for it only when its time is up.
-        let hears_all = count == 1
-            && (pause.at_terminal || !has_keyboard)
-            && pause.files.iter().any(|&file| is_socket(pid, file));
+        let hears_all = count == 1 && (pause.at_terminal || !has_keyboard) && pause.hears_socket;
         pause.time <= LONGEST_TIMEOUT && !hears_all
     };
     activity.naps |= pauses.iter().any(naps);
     if runs {
         activity.running = true;
-        activity.faults += stat(pid).map_or(0, |stat| stat.faults);
+        activity.faults += Stat::of_process(pid).map_or(0, |stat| stat.faults);
     }
 }
 
@@ -179,8 +178,33 @@ struct Pause {
     time: Duration,
     /// Whether it waits for the terminal, among other files.
     at_terminal: bool,
-    /// The files that it waits for; none for a sleep.
-    files: Vec<u64>,
+    /// Whether it waits for a socket, among other files.
+    hears_socket: bool,
+    /// Whether it waits for no file at all.
+    is_sleep: bool,
+}
+
+/// The threads of `pid`, each with its directory below `/proc`. What a process has is looked up through one of them:
+/// where the main thread has ended and others go on, proc(5) shows no files, memory or environment by the process.
+fn threads(pid: i32) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path())
+}
+
+/// The files that `pid` has open, each a link below `/proc`.
+pub(super) fn open_files(pid: i32) -> Vec<PathBuf> {
+    let files = |thread: PathBuf| {
+        let entries = fs::read_dir(thread.join("fd")).into_iter().flatten();
+        entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    threads(pid).map(files).find(|files| !files.is_empty()).unwrap_or_default()
+}
+
+/// What the file `name` of proc(5) tells of `pid`; nothing where there is no such process.
+fn told(pid: i32, name: &str) -> Option<Vec<u8>> {
+    let mut texts = threads(pid).filter_map(|thread| fs::read(thread.join(name)).ok());
+    let first = texts.next()?;
+    Some(if first.is_empty() { texts.find(|text| !text.is_empty()).unwrap_or(first) } else { first })
 }
 
 /// How often a thread was put on a processor, and for how long altogether.
@@ -226,13 +250,13 @@ impl Call {
 
     /// The files that it waits to read from: in read(2), poll(2), select(2), `epoll_wait(2)` and their
     /// like. `None` for any other call.
-    fn files(&self, pid: i32) -> Option<Vec<u64>> {
+    fn files(&self, thread: &Path) -> Option<Vec<u64>> {
         let first = self.argument(0)?;
         if self.is(&[libc::SYS_read, libc::SYS_readv]) {
             return Some(vec![first]);
         }
         if self.is(&[libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2, EPOLL_WAIT]) {
-            let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{first}")).ok()?;
+            let info = fs::read_to_string(thread.join(format!("fdinfo/{first}"))).ok()?;
             let files = info.lines().filter_map(|line| line.strip_prefix("tfd:"));
             return Some(
                 files.filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok()).collect(),
@@ -242,7 +266,7 @@ impl Call {
             // struct pollfd: int fd; short events; short revents.
             let count = usize::try_from(self.argument(1)?).ok()?.min(1024);
             let mut files = vec![0; count * 8];
-            memory(pid)?.read_exact_at(&mut files, first).ok()?;
+            memory(thread)?.read_exact_at(&mut files, first).ok()?;
             let file = |file: &[u8]| {
                 let number = i32::from_ne_bytes([file[0], file[1], file[2], file[3]]);
                 let events = i16::from_ne_bytes([file[4], file[5]]);
@@ -259,7 +283,7 @@ impl Call {
             }
             let mut set = [0; 128];
             let length = usize::try_from(count.div_ceil(64) * 8).ok()?;
-            memory(pid)?.read_exact_at(&mut set[..length], place).ok()?;
+            memory(thread)?.read_exact_at(&mut set[..length], place).ok()?;
             let is_set = |file: &u64| {
                 let (byte, bit) = (usize::try_from(file / 8).unwrap_or(0), file % 8);
                 set[byte] >> bit & 1 == 1
@@ -298,7 +322,7 @@ impl Call {
 
     /// After how long it ends by itself. `None` where it does not, and for a thread that waits for another
     /// one: those that serve a language's own ends wake all the time.
-    fn timeout(&self, pid: i32) -> Option<Duration> {
+    fn timeout(&self, thread: &Path) -> Option<Duration> {
         // A C int of milliseconds, negative for no end.
         let milliseconds = |at: usize| {
             let time = u32::try_from(self.argument(at)? & 0xffff_ffff).ok()?.cast_signed();
@@ -308,7 +332,7 @@ impl Call {
         let time = |at: usize, unit: u64| {
             let place = self.argument(at).filter(|&place| place != 0)?;
             let mut field = [0; 16];
-            memory(pid)?.read_exact_at(&mut field, place).ok()?;
+            memory(thread)?.read_exact_at(&mut field, place).ok()?;
             let part = |at: usize| {
                 let mut bytes = [0; 8];
                 bytes.copy_from_slice(&field[at..at + 8]);
@@ -341,8 +365,8 @@ impl Call {
     }
 }
 
-fn memory(pid: i32) -> Option<File> {
-    File::open(format!("/proc/{pid}/mem")).ok()
+fn memory(thread: &Path) -> Option<File> {
+    File::open(thread.join("mem")).ok()
 }
 
 // Calls that newer architectures do without.
@@ -359,50 +383,63 @@ const SELECT: libc::c_long = libc::SYS_pselect6;
 #[cfg(not(target_arch = "x86_64"))]
 const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_pwait;
 
-fn is_socket(pid: i32, file: u64) -> bool {
-    fs::read_link(format!("/proc/{pid}/fd/{file}"))
+fn is_socket(thread: &Path, file: u64) -> bool {
+    fs::read_link(thread.join(format!("fd/{file}")))
         .is_ok_and(|path| path.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
 }
 
-fn is_terminal(pid: i32, file: u64) -> bool {
-    fs::read_link(format!("/proc/{pid}/fd/{file}"))
+fn is_terminal(thread: &Path, file: u64) -> bool {
+    fs::read_link(thread.join(format!("fd/{file}")))
         .is_ok_and(|path| path.starts_with("/dev/pts") || path.as_os_str() == "/dev/tty")
 }
 
 /// Whether the kernel holds a thread in an uninterruptible sleep: while it reads from a disk, for example.
 fn is_held(thread: &Path) -> bool {
-    let text = fs::read(thread.join("stat")).unwrap_or_default();
-    let after = text.iter().rposition(|&byte| byte == b')');
-    after.and_then(|at| text.get(at + 2)) == Some(&b'D')
+    Stat::of(thread).is_some_and(|stat| stat.state == b'D')
 }
 
-/// A line of `/proc/PID/stat`, as far as it is needed here.
+/// A line of `/proc/PID/stat`, or of a thread's, as far as it is needed here.
 struct Stat {
-    sleeps: bool,
-    ended: bool,
+    /// The letter of proc(5); for a process that of its main thread.
+    state: u8,
+    /// How many threads the process has; one that has ended is counted until it was waited for.
+    threads: u64,
     /// It is on its way into another program: that has no environment yet, and the old one's is gone.
     between_programs: bool,
-    /// Page faults of its threads.
+    /// Page faults: its own, or those of all threads of a process.
     faults: u64,
 }
 
 /// `PF_KTHREAD` of linux/sched.h: a thread of the kernel has no environment either, and never will.
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
-fn stat(pid: i32) -> Option<Stat> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; what follows it does not hold a parenthesis.
-    let after = text.iter().rposition(|&byte| byte == b')')? + 1;
-    let text = str::from_utf8(&text[after..]).ok()?;
-    let mut fields = text.split_ascii_whitespace();
-    let state = fields.next()?;
-    let flags: u64 = fields.nth(5)?.parse().ok()?;
-    let minor: u64 = fields.next()?.parse().ok()?;
-    let major: u64 = fields.nth(1)?.parse().ok()?;
-    let environment_end: u64 = fields.nth(38)?.parse().ok()?;
-    let ended = matches!(state, "Z" | "X" | "x");
-    let between_programs = environment_end == 0 && !ended && flags & KERNEL_THREAD == 0;
-    Some(Stat { sleeps: state == "S", ended, between_programs, faults: minor + major })
+impl Stat {
+    fn of_process(pid: i32) -> Option<Stat> {
+        Stat::of(Path::new(&format!("/proc/{pid}")))
+    }
+
+    /// Of the process or thread with this directory below `/proc`.
+    fn of(place: &Path) -> Option<Stat> {
+        let text = fs::read(place.join("stat")).ok()?;
+        // The name, in parentheses, may hold anything; what follows it does not hold a parenthesis.
+        let after = text.iter().rposition(|&byte| byte == b')')? + 1;
+        let text = str::from_utf8(&text[after..]).ok()?;
+        let mut fields = text.split_ascii_whitespace();
+        let state = *fields.next()?.as_bytes().first()?;
+        let flags: u64 = fields.nth(5)?.parse().ok()?;
+        let minor: u64 = fields.next()?.parse().ok()?;
+        let major: u64 = fields.nth(1)?.parse().ok()?;
+        let threads: u64 = fields.nth(7)?.parse().ok()?;
+        let environment_end: u64 = fields.nth(30)?.parse().ok()?;
+        let stat = Stat { state, threads, between_programs: false, faults: minor + major };
+        let between_programs = environment_end == 0 && !stat.has_ended() && flags & KERNEL_THREAD == 0;
+        Some(Stat { between_programs, ..stat })
+    }
+
+    /// Whether the thread has ended; of a process, its main thread.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
 }
 
 /// The number of the process (or thread) that was made last.
@@ -465,10 +502,15 @@ pub fn relatives(leader: i32, tag: &str) -> BTreeSet<i32> {
     younger(leader, |pid| match session(pid) {
         // Nobody comes into a session but by being started there (setsid(2)).
         session if session == ours => false,
-        Some(session) if session == leader => stat(pid).is_some_and(|stat| !stat.ended),
+        Some(session) if session == leader => !has_ended(pid),
         Some(_) => carries(pid, tag),
         None => false,
     })
+}
+
+/// Whether `pid` has ended, with all of its threads; it may not have been waited for yet.
+pub fn has_ended(pid: i32) -> bool {
+    Stat::of_process(pid).is_none_or(|stat| stat.has_ended() && stat.threads <= 1)
 }
 
 /// How long a process may take from one program into the next (execve(2)), even on a busy machine.
@@ -477,12 +519,13 @@ const BETWEEN_PROGRAMS: Duration = Duration::from_millis(500);
 fn carries(pid: i32, tag: &str) -> bool {
     let until = Instant::now() + BETWEEN_PROGRAMS;
     loop {
-        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        let Some(environment) = told(pid, "environ") else { return false };
         if memchr::memmem::find(&environment, tag.as_bytes()).is_some() {
             return true;
         }
         // Seen in between, a process that carries the tag would be taken for one that does not.
-        let in_between = environment.is_empty() && stat(pid).is_some_and(|stat| stat.between_programs);
+        let in_between =
+            environment.is_empty() && Stat::of_process(pid).is_some_and(|stat| stat.between_programs);
         if !in_between || Instant::now() > until {
             return false;
         }
@@ -492,7 +535,7 @@ fn carries(pid: i32, tag: &str) -> bool {
 
 /// The command line of `pid`, as far as it can be read.
 pub fn command_line(pid: i32) -> String {
-    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = told(pid, "cmdline").unwrap_or_default();
     let words: Vec<_> = words.split(|&byte| byte == 0).filter(|word| !word.is_empty()).collect();
     words.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
 }
@@ -560,10 +603,60 @@ mod tests {
     }
 
     #[apply(test)]
+    fn a_process_whose_main_thread_has_ended_is_looked_at_by_its_others() {
+        crate::common::harness::needs(&["python3"]);
+        // The main thread ends (exit(2)), and the other one computes until there is something to read, which it
+        // then waits for again.
+        let code = "import ctypes, os, select, threading\n\
+                    def work():\n\
+                    \twhile not select.select([0], [], [], 0)[0]: pass\n\
+                    \tos.read(0, 1); os.write(1, b'!'); os.read(0, 1)\n\
+                    threading.Thread(target=work).start()\n\
+                    ctypes.CDLL(None).syscall(ctypes.c_long(EXIT), 0)\n";
+        let code = code.replace("EXIT", &libc::SYS_exit.to_string());
+        let piped = std::process::Stdio::piped;
+        let mut child = std::process::Command::new("python3");
+        child.args(["-c", &code]).env("ECHOLOG_TEST_TAG", "found").stdin(piped()).stdout(piped());
+        let mut child = child.spawn().expect("python3");
+        let pid = child.id().cast_signed();
+        let within = |met: &dyn Fn() -> bool| {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while !met() && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            met()
+        };
+        let mut session = Session::of(pid);
+        let main_has_ended = || Stat::of_process(pid).is_some_and(|stat| stat.has_ended());
+        let ended = within(&main_has_ended);
+        let computes = session.activity();
+        let process_has_ended = has_ended(pid);
+        let tagged = carries(pid, "ECHOLOG_TEST_TAG=found");
+        let (named, files) = (command_line(pid), open_files(pid));
+        let mut input = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut input, b"?").expect("it reads");
+        let mut output = child.stdout.take().expect("a pipe");
+        std::io::Read::read_exact(&mut output, &mut [0]).expect("it answers");
+        let waits = within(&|| threads(pid).any(|thread| is_reading(&thread)));
+        let rests = session.activity();
+        child.kill().expect("there");
+        child.wait().expect("it ends");
+        assert!(ended, "the main thread goes on");
+        assert!(computes.running && !process_has_ended, "{computes:?}");
+        assert!(tagged && named.starts_with("python3 -c") && !files.is_empty(), "{named} {files:?}");
+        assert!(waits && !rests.running, "{rests:?}");
+    }
+
+    fn is_reading(thread: &Path) -> bool {
+        let call = fs::read_to_string(thread.join("syscall")).unwrap_or_default();
+        Call::parse(&call).and_then(|call| call.files(thread)).is_some_and(|files| files == [0])
+    }
+
+    #[apply(test)]
     fn the_timeout_of_a_system_call_is_read() {
-        let own = std::process::id().cast_signed();
+        let own = PathBuf::from("/proc/self");
         let call = |number: libc::c_long, arguments: &str| {
-            Call::parse(&format!("{number} {arguments} 0x7ff 0x7ff")).expect("a call").timeout(own)
+            Call::parse(&format!("{number} {arguments} 0x7ff 0x7ff")).expect("a call").timeout(&own)
         };
         assert_eq!(call(libc::SYS_ppoll, "0x1 0x1 0x0 0x0 0x0 0x0"), None);
         assert_eq!(call(libc::SYS_epoll_pwait, "0x3 0x1 0x10 0xffffffff 0x0 0x8"), None);

@@ -12,6 +12,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
+use super::processes;
+
 /// The addresses of this machine's interfaces, each once.
 pub fn addresses() -> BTreeSet<IpAddr> {
     let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
@@ -126,10 +128,10 @@ impl Sockets {
 
     /// The ports on which the processes `pids` listen, in order.
     pub fn listened_to_by(&self, pids: &BTreeSet<i32>) -> anyhow::Result<BTreeSet<u16>> {
-        let files = pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/fd")).ok()).flatten();
+        let files = pids.iter().flat_map(|&pid| processes::open_files(pid));
         let inodes: BTreeSet<u32> = files
             .filter_map(|file| {
-                let name = fs::read_link(file.ok()?.path()).ok()?;
+                let name = fs::read_link(file).ok()?;
                 name.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
             })
             .collect();

@@ -25,6 +25,7 @@ use rustix::process::{DumpableBehavior, ioctl_tiocsctty, set_dumpable_behavior};
 use super::holder::{self, NAMESPACES};
 use super::{Computer, privileges, work};
 use crate::run::descriptors::close_all_but;
+use crate::run::processes;
 
 /// The stack of a process until it executes its program, in bytes.
 const STACK: usize = 256 << 10;
@@ -55,7 +56,7 @@ impl Inside {
             [Some(self.init), self.program].into_iter().flatten().map(Pid::as_raw).collect();
         while let Some(parent) = parents.pop() {
             for child in children(parent) {
-                if has_memory(child) && found.insert(child) {
+                if !processes::has_ended(child) && found.insert(child) {
                     parents.push(child);
                 }
             }
@@ -103,11 +104,6 @@ fn children(pid: i32) -> Vec<i32> {
     lists
         .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect()
-}
-
-/// A process that has ended and was not waited for has no memory any more.
-fn has_memory(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/statm")).is_ok_and(|text| !text.starts_with("0 "))
 }
 
 /// In rexpect's child: starts the two processes on the computer of `namespaces`. The second one calls
