@@ -16,12 +16,12 @@ use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{chdir, execvpe};
 use rustix::termios::{Winsize, tcsetwinsize};
 
+use crate::run::calls;
 use crate::run::command::Spec;
 use crate::run::computer::{Computer, enter};
 use crate::run::descriptors::close_all_on_exec;
 use crate::run::environment::{c_string, environment};
 use crate::run::limits::Limits;
-use crate::run::listening;
 
 /// Soft and hard limit on open files.
 type Files = (rlim_t, rlim_t);
@@ -52,7 +52,8 @@ pub struct Image {
     cpu: Option<u64>,
     /// In bytes.
     file: u64,
-    processes: Option<u64>,
+    /// At once, threads among them.
+    pub(super) processes: Option<u64>,
     files: Files,
     /// Where it runs.
     pub(super) computer: Option<Arc<Computer>>,
@@ -83,8 +84,8 @@ impl Image {
     }
 
     /// Becomes it, in a child whose streams are set up and whose terminal is `terminal`, and whose calls
-    /// of listen(2) are handed over to `calls`: it is to find what
-    /// a program finds that is started by hand, whatever this process was started with.
+    /// that are noted are handed over to `calls`: it is to find what a program finds that is started by hand,
+    /// whatever this process was started with.
     pub(super) fn execute(&self, terminal: &OwnedFd, calls: Option<&OwnedFd>) -> nix::Result<Infallible> {
         SigSet::empty().thread_set_mask()?;
         let usual = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -117,7 +118,7 @@ impl Image {
             enter::give_up_privileges()?;
         }
         if let Some(calls) = calls {
-            listening::hand_over(calls)?;
+            calls::hand_over(calls)?;
         }
         if let Some(dir) = &self.dir {
             chdir(dir.as_c_str())?;

@@ -16,8 +16,8 @@ pub struct Limits {
     pub cpu: Option<Duration>,
     /// Bytes in one file (`RLIMIT_FSIZE`).
     pub file: u64,
-    /// Processes and threads on an isolated computer. A program that reaches three quarters of them is
-    /// ended; until that is noticed, the kernel holds it (`RLIMIT_NPROC`).
+    /// Processes and threads on an isolated computer. A program that is about to have three quarters of them is
+    /// ended; where its calls cannot be noted, the kernel refuses it more than all of them (`RLIMIT_NPROC`).
     pub processes: Option<u64>,
 }
 

@@ -5,6 +5,7 @@
 //! gone, so is everything that it started.
 
 pub mod again;
+mod calls;
 pub mod clock;
 pub mod command;
 pub mod computer;
@@ -15,7 +16,6 @@ mod fork;
 mod image;
 pub mod isolation;
 pub mod limits;
-mod listening;
 pub mod outcome;
 pub mod pool;
 pub mod port;

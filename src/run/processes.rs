@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::unistd::{Pid, getsid};
 
+use super::calls;
+
 /// What the processes at one terminal are doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -306,9 +308,9 @@ impl Call {
             || self.is(&[libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_wait4, libc::SYS_waitid])
     }
 
-    /// Whether it waits until this process has noted it (see [`super::listening`]).
+    /// Whether it waits until this process has noted it.
     fn waits_for_this_process(&self) -> bool {
-        self.is(&[libc::SYS_listen])
+        self.is(calls::NOTED)
     }
 
     /// Whether it waits for another thread, and not for ever (futex(2)).
@@ -443,7 +445,7 @@ impl Stat {
 }
 
 /// The number of the process (or thread) that was made last.
-pub(super) fn last_pid() -> i32 {
+fn last_pid() -> i32 {
     fs::read_to_string("/proc/loadavg")
         .ok()
         .and_then(|text| text.split_ascii_whitespace().last()?.parse().ok())

@@ -10,7 +10,7 @@ use super::*;
 use crate::common::harness::{cannot_run, needs};
 use crate::run::clock::{Clock, Waited};
 use crate::run::command::{Ready, Spec, Template, Values};
-use crate::run::limits::Limits;
+use crate::run::limits::{Limits, Reached};
 use crate::run::outcome::{Ending, Run};
 use crate::run::program::Program;
 use crate::run::streams::Streams;
@@ -24,6 +24,10 @@ fn computers(files: &Files) -> Computers {
 }
 
 fn start(computer: &Arc<Computer>, script: &str) -> Program {
+    start_within(&Limits::default(), computer, script)
+}
+
+fn start_within(limits: &Limits, computer: &Arc<Computer>, script: &str) -> Program {
     let spec = Spec {
         command: Template::command(&format!("sh -c {}", shlex::try_quote(script).expect("no NUL")))
             .expect("a command"),
@@ -33,8 +37,7 @@ fn start(computer: &Arc<Computer>, script: &str) -> Program {
         ready: Ready::Listening,
         computer: Some(Arc::clone(computer)),
     };
-    Program::start(&spec, &Values::default(), Streams::TERMINAL, &Limits::default(), &Clock::start())
-        .expect("starts")
+    Program::start(&spec, &Values::default(), Streams::TERMINAL, limits, &Clock::start()).expect("starts")
 }
 
 fn play(computer: &Arc<Computer>, script: &str) -> Run {
@@ -277,4 +280,21 @@ fn where_a_program_listens_is_known_though_it_ended_at_once() {
     assert!(program.wait_end(SOON).seen().is_some(), "{:?}", program.view(Transcript::clone));
     assert_eq!(program.listened(), []);
     assert_eq!(screen(&program.finish()), "OSError: [Errno 22] Invalid argument\n");
+}
+
+#[apply(test)]
+fn processes_are_counted_at_once_and_not_one_after_another() {
+    let computers = computers(&Files::default());
+    let limits = Limits { processes: Some(40), ..Limits::default() };
+    let play = |script: &str| {
+        let program = start_within(&limits, &computers.server, script);
+        assert!(program.wait_end(SOON).seen().is_some(), "{:?}", program.view(Transcript::clone));
+        (program.reached(), program.finish().ending)
+    };
+    let start = |count: usize| format!("{} exit 3", "sleep 1000 & ".repeat(count));
+    // Three quarters of the limit, the shell among them.
+    assert_eq!(play(&start(28)), (None, Ending::Exited(3)));
+    assert_eq!(play(&start(29)), (Some(Reached::Processes(30, 40)), Ending::Flooded));
+    assert_eq!(play(&start(60)), (Some(Reached::Processes(30, 40)), Ending::Flooded));
+    assert_eq!(play(&format!("{} exit 3", "sleep 0; ".repeat(60))), (None, Ending::Exited(3)));
 }

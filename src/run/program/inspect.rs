@@ -63,7 +63,7 @@ impl Program {
         let state = lock(&self.shared.state);
         match state.exited {
             _ if state.fault.is_some() => Some(Ending::Stopped),
-            _ if matches!(state.exceeded, Some(Exceeded::Output | Exceeded::Processes(_))) => {
+            _ if state.exceeded == Some(Exceeded::Output) || self.too_many_processes().is_some() => {
                 Some(Ending::Flooded)
             }
             Some((WaitStatus::Exited(_, status), _)) => Some(Ending::Exited(status)),
@@ -109,7 +109,6 @@ impl Program {
 
     /// What its processes are doing.
     pub fn activity(&self) -> processes::Activity {
-        self.bound_processes();
         lock(&self.session).activity()
     }
 
