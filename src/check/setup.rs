@@ -25,6 +25,7 @@ use crate::run::port::Port;
 use crate::run::program::Program;
 use crate::run::scratch::Scratch;
 use crate::run::sockets;
+use crate::run::space::Space;
 use crate::run::streams::{Input, Streams};
 
 /// What a build may keep in its home directory and `/tmp`: compilers of some languages have large caches.
@@ -103,12 +104,23 @@ impl<'a> Setup<'a> {
         let streams = Streams { input: Input::Nothing, ..Streams::TERMINAL };
         let limits = Limits { time, ..Limits::of_a_build() };
         let clock = Clock::start();
+        let bounds = Bounds::default();
+        let mut space = Space::new(&self.work, bounds);
         let program = Program::start(&spec, &Values::default(), streams, &limits, &clock)?;
-        let ended = program.wait_end(clock.now() + time).seen();
+        let mut too_much = false;
+        let ended = clock.watch(clock.now() + time, || {
+            too_much = space.is_exceeded();
+            if too_much { Some(Ending::Stopped) } else { program.ending() }
+        });
         let run = program.finish();
         let screen = facts::tail(run.transcript.screen(), 300);
-        match ended {
+        match ended.seen() {
             Some(Ending::Exited(0)) => Ok(()),
+            _ if too_much => Err(anyhow!(
+                "the build wrote more than {} MiB, or {} files, and that is the limit",
+                bounds.bytes >> 20,
+                bounds.entries
+            )),
             _ if clock::stopped() => Err(anyhow!("stopped")),
             Some(Ending::Exited(status)) => Err(anyhow!("the build failed with status {status}: {screen}")),
             Some(_) => Err(anyhow!("the build was killed: {screen}")),

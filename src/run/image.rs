@@ -40,6 +40,9 @@ pub(super) static FILES: LazyLock<nix::Result<Files>> = LazyLock::new(|| {
     Ok((soft, hard))
 });
 
+/// How many processes of this process's own run as the program's user on an isolated computer, and some more.
+const OURS: u64 = 16;
+
 /// What a child becomes.
 #[derive(Debug)]
 pub struct Image {
@@ -110,7 +113,8 @@ impl Image {
         lower(Resource::RLIMIT_AS, self.address_space, 0)?;
         lower(Resource::RLIMIT_CPU, self.cpu, 1)?;
         lower(Resource::RLIMIT_FSIZE, Some(self.file), 0)?;
-        lower(Resource::RLIMIT_NPROC, self.processes, 0)?;
+        // Above the number at which it is ended, so that it is not told of a limit first.
+        lower(Resource::RLIMIT_NPROC, self.processes.map(|most| most + OURS), 0)?;
         // A kernel that cannot (before 5.11) leaves it to each file's own mark, which all but rexpect's
         // terminals have.
         let _ = close_all_on_exec();

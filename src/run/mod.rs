@@ -24,6 +24,7 @@ pub mod program;
 pub mod quiet;
 pub mod scratch;
 pub mod sockets;
+pub mod space;
 pub mod spawn;
 pub mod streams;
 pub mod transcript;

@@ -310,6 +310,21 @@ fn a_build_is_isolated_too() {
 }
 
 #[apply(test)]
+fn a_build_that_fills_the_disk_is_ended() {
+    let attack = Attack::by_server("");
+    // Each file is below the limit of a file.
+    let build = "python3 -c \\\"import os, time\nfor name in ('a', 'b', 'c'):\n    \
+                 with open(name, 'wb') as file: os.posix_fallocate(file.fileno(), 0, 600 << 20)\n\
+                 time.sleep(600)\\\"";
+    let build = build.replace('\n', "\\n");
+    fs::write(attack.dir.file("echolog.toml"), format!("build = \"{build}\"\n{PROFILE}")).expect("written");
+    attack
+        .checked("S1", &[])
+        .ends_with(2)
+        .says("the build wrote more than 1024 MiB, or 100000 files, and that is the limit");
+}
+
+#[apply(test)]
 fn what_one_program_changes_in_its_directory_no_other_sees() {
     let code = "import os, shutil
 if os.path.exists('been-here') or not os.path.exists('kept/file'): raise SystemExit('not as it was')

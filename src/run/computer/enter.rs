@@ -65,16 +65,16 @@ impl Inside {
     }
 
     /// To be called, by one thread, before each process and each thread that the program starts: ends the program
-    /// before it comes to three quarters of its limit, at which the kernel would refuse it another one.
+    /// before it has one more than it may.
     pub fn starts_another(&self) {
-        let Some(bound) = self.limit.map(|limit| limit / 4 * 3) else { return };
+        let Some(limit) = self.limit else { return };
         let mut tasks = self.tasks.load(Ordering::Relaxed) + 1;
-        if tasks >= bound {
+        if tasks > limit {
             // Some may have ended since they were counted.
             tasks = self.count_tasks() + 1;
         }
         self.tasks.store(tasks, Ordering::Relaxed);
-        if tasks >= bound {
+        if tasks > limit {
             self.too_many.get_or_init(|| tasks);
             self.kill();
         }

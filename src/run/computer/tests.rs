@@ -292,9 +292,9 @@ fn processes_are_counted_at_once_and_not_one_after_another() {
         (program.reached(), program.finish().ending)
     };
     let start = |count: usize| format!("{} exit 3", "sleep 1000 & ".repeat(count));
-    // Three quarters of the limit, the shell among them.
-    assert_eq!(play(&start(28)), (None, Ending::Exited(3)));
-    assert_eq!(play(&start(29)), (Some(Reached::Processes(30, 40)), Ending::Flooded));
-    assert_eq!(play(&start(60)), (Some(Reached::Processes(30, 40)), Ending::Flooded));
+    // The shell is one of them.
+    assert_eq!(play(&start(39)), (None, Ending::Exited(3)));
+    assert_eq!(play(&start(40)), (Some(Reached::Processes(41, 40)), Ending::Flooded));
+    assert_eq!(play(&start(99)), (Some(Reached::Processes(41, 40)), Ending::Flooded));
     assert_eq!(play(&format!("{} exit 3", "sleep 0; ".repeat(60))), (None, Ending::Exited(3)));
 }

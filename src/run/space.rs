@@ -1,0 +1,121 @@
+//! How much a directory has grown, while something writes to it.
+//!
+//! What always holds: nothing in it is opened or followed, only looked up.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use nix::sys::statvfs::statvfs;
+
+use super::copy::Bounds;
+
+/// What part of the most that it may hold a disk must have lost before a directory on it is looked through.
+const STEPS: u64 = 8;
+/// The size of the blocks that stat(2) counts, in bytes.
+const BLOCK: u64 = 512;
+
+/// Watches a directory that may hold no more than so many bytes, and files, directories and links.
+#[derive(Debug)]
+pub struct Space {
+    directory: PathBuf,
+    most: Bounds,
+    /// What was free on its disk at first, and when it was last looked through.
+    first: Option<Free>,
+    last: Option<Free>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Free {
+    bytes: u64,
+    entries: u64,
+}
+
+impl Free {
+    /// Nothing where the file system does not tell.
+    fn on_disk_of(directory: &Path) -> Option<Free> {
+        let disk = statvfs(directory).ok()?;
+        Some(Free { bytes: disk.blocks_available() * disk.fragment_size(), entries: disk.files_available() })
+    }
+}
+
+impl Space {
+    /// Of `directory`, which may hold `most`.
+    pub fn new(directory: &Path, most: Bounds) -> Space {
+        let free = Free::on_disk_of(directory);
+        Space { directory: directory.to_owned(), most, first: free, last: free }
+    }
+
+    /// Whether it holds more than it may. Costs next to nothing while its disk loses nothing.
+    pub fn is_exceeded(&mut self) -> bool {
+        let free = Free::on_disk_of(&self.directory);
+        let (Some(free), Some(first), Some(last)) = (free, self.first, self.last) else { return false };
+        let bytes = self.most.bytes / STEPS;
+        let entries = self.most.entries as u64 / STEPS;
+        if free.bytes + bytes > last.bytes && free.entries + entries > last.entries {
+            return false;
+        }
+        self.last = Some(free);
+        let (mut bytes, mut entries) = (0, 0);
+        let mut directories = vec![self.directory.clone()];
+        while let Some(directory) = directories.pop() {
+            let listing = match fs::read_dir(directory) {
+                Ok(listing) => listing,
+                // All that its disk has lost may be in there.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    bytes += first.bytes.saturating_sub(free.bytes);
+                    continue;
+                }
+                // It is gone by now.
+                Err(_) => continue,
+            };
+            for entry in listing.flatten() {
+                let Ok(data) = entry.metadata() else { continue };
+                bytes += data.blocks() * BLOCK;
+                entries += 1;
+                if data.is_dir() {
+                    directories.push(entry.path());
+                }
+            }
+            if bytes > self.most.bytes || entries > self.most.entries {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::scratch::Scratch;
+
+    #[apply(test)]
+    fn a_directory_that_holds_too_much_is_noticed_and_one_that_does_not_is_not() {
+        let place = Scratch::new().expect("a directory");
+        let most = Bounds { bytes: 8 << 20, entries: 80, depth: 8 };
+        let write =
+            |name: &str, count: usize| fs::write(place.path().join(name), vec![1; count]).expect("written");
+        let mut space = Space::new(place.path(), most);
+        assert!(!space.is_exceeded());
+        write("part", 3 << 20);
+        assert!(!space.is_exceeded());
+        fs::create_dir(place.path().join("inner")).expect("made");
+        write("inner/rest", 6 << 20);
+        assert!(space.is_exceeded());
+        fs::remove_file(place.path().join("inner/rest")).expect("removed");
+        assert!(!Space::new(place.path(), most).is_exceeded());
+    }
+
+    #[apply(test)]
+    fn many_small_files_are_too_much_as_well() {
+        let place = Scratch::new().expect("a directory");
+        let mut space = Space::new(place.path(), Bounds { bytes: 1 << 40, entries: 80, depth: 8 });
+        for number in 0..81 {
+            fs::write(place.path().join(number.to_string()), "").expect("written");
+        }
+        // Not every file system counts them.
+        let counts = statvfs(place.path()).is_ok_and(|disk| disk.files() > 0);
+        assert_eq!(space.is_exceeded(), counts);
+    }
+}
