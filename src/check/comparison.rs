@@ -4,7 +4,7 @@
 //! What always holds: the server is not blamed for a message that the client did not send.
 
 use super::baseline::{Baseline, contains, words_of};
-use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed};
+use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed, quoted};
 use super::facts::{self, Words};
 use super::id::Id;
 use super::session::Session;
@@ -69,14 +69,23 @@ fn not_sent(session: &Session, known: &Baseline, text: &str) -> Ruling {
         return ruling;
     }
     let client = Seen::of(session.client());
-    let tape = &session.proxy.to_server.tape;
-    let sent = super::evidence::quoted(&tape[tape.len().saturating_sub(EXCERPT)..]);
-    client
-        .trouble()
-        .unwrap_or_else(|| fail(format!("\"{text}\" was typed, and the client sent {sent}")))
-        .advise(
-            "Send the text as it was typed, encoded as UTF-8: in most languages the encoding must be named.",
-        )
+    client.trouble().unwrap_or_else(|| sent_otherwise(text, &session.proxy.to_server.tape))
+}
+
+/// The ruling on a client that has sent `tape` where `text` was typed.
+fn sent_otherwise(text: &str, tape: &[u8]) -> Ruling {
+    if text.len() > 99 {
+        let sent = longest_beginning(tape, text.as_bytes());
+        return fail(format!(
+            "of a message of {} bytes that was typed the client sent the first {sent} in one piece",
+            text.len()
+        ))
+        .advise("Read whole lines of any length at the keyboard, not into a fixed buffer.");
+    }
+    let sent = quoted(&tape[tape.len().saturating_sub(EXCERPT)..]);
+    fail(format!("\"{text}\" was typed, and the client sent {sent}")).advise(
+        "Send the text as it was typed, encoded as UTF-8: in most languages the encoding must be named.",
+    )
 }
 
 /// Whether a session that has ended went as the first one did: on the server's screen, and, where the
@@ -147,6 +156,18 @@ mod tests {
         assert!(shows_message(b"got: one two", "one two"));
         assert!(!shows_message(b"got: one", "one two"));
         assert!(!shows_message(b"got: abab", &long));
+    }
+
+    #[apply(test)]
+    fn what_was_sent_otherwise_is_quoted_and_of_a_long_message_its_length_is_told() {
+        let ruling = sent_otherwise("grün", b"gr?n\n");
+        assert_eq!(ruling.happened, "\"grün\" was typed, and the client sent \"gr?n\\n\"");
+        assert!(ruling.advice.expect("some").contains("UTF-8"));
+        let text = "ab".repeat(50);
+        let ruling = sent_otherwise(&text, format!("{}\n{}\n", &text[..70], &text[70..]).as_bytes());
+        let happened = "of a message of 100 bytes that was typed the client sent the first 70 in one piece";
+        assert_eq!(ruling.happened, happened);
+        assert!(ruling.advice.expect("some").contains("whole lines"));
     }
 
     #[apply(test)]
