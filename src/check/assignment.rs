@@ -259,7 +259,7 @@ struct Greeting {
 
 impl Greeting {
     fn of(baseline: &Baseline, connect: &Connect) -> Greeting {
-        let own = facts::without_lines_of(&connect.greeting, &connect.from_server);
+        let own = facts::without_lines_of(&connect.greeting, &connect.from_server, "");
         let first = facts::pieces(&own, "");
         let replies: Vec<Vec<String>> = baseline.exchanges.iter().map(reply).collect();
         let prompt =
@@ -278,7 +278,7 @@ impl Greeting {
         let before = first.iter().zip(&anyway).take_while(|(one, other)| one == other).count();
         let statement = &first[before.min(first.len() - prompt)..first.len() - prompt];
         // A question may say it, too.
-        let all = facts::without_lines_of(&connect.client.screen, &connect.from_server);
+        let all = facts::without_lines_of(&connect.client.screen, &connect.from_server, "");
         let all = facts::pieces(&all, "");
         let names_it = |piece: &String| {
             let piece = piece.to_lowercase();
@@ -291,7 +291,8 @@ impl Greeting {
 
 /// The pieces of what the client printed after a message, without what the server said.
 fn reply(exchange: &Exchange) -> Vec<String> {
-    facts::pieces(&facts::without_lines_of(&exchange.reply, &exchange.from_server), &exchange.typed)
+    let own = facts::without_lines_of(&exchange.reply, &exchange.from_server, &exchange.typed);
+    facts::pieces(&own, &exchange.typed)
 }
 
 /// Whether there is a word, or the message itself, among `pieces`.

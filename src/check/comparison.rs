@@ -102,7 +102,7 @@ pub fn as_in_lockstep(
         return ruling;
     }
     let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
-    if let Some(ruling) = server.trouble().or_else(|| client.trouble()) {
+    if let Some(ruling) = trouble_of_either(session, known) {
         return ruling;
     }
     if known.log().is_err() || !log_too {
@@ -122,6 +122,22 @@ pub fn as_in_lockstep(
         return super::evidence::ruling(Outcome::Hung, happened);
     }
     pass(format!("{}, and so does the log", ruling.happened))
+}
+
+/// Both programs; first the one whose end may be the cause of the other's. That is the server, unless the client
+/// ended the connection first, and had not quit. Where one end is the answer to the other, their order is certain:
+/// an end goes on to the other program only after it was noted.
+pub fn by_cause(session: &Session, known: &Baseline) -> [Seen; 2] {
+    let [server, client] = [session.server(), session.client()].map(Seen::of);
+    let flow = &session.proxy.to_server;
+    let has_quit = known.quit.as_ref().is_some_and(|quit| flow.tape.ends_with(&quit.wire));
+    let is_first = |end| session.proxy.to_client.ended.is_none_or(|other| end <= other);
+    if !has_quit && flow.ended.is_some_and(is_first) { [client, server] } else { [server, client] }
+}
+
+/// What decides by itself, whatever the requirement, of a session with both.
+pub fn trouble_of_either(session: &Session, known: &Baseline) -> Option<Ruling> {
+    by_cause(session, known).iter().find_map(Seen::trouble)
 }
 
 /// `ruling` with the session that it is about, unless it is a pass.

@@ -92,14 +92,24 @@ pub fn pieces(text: &[u8], message: &str) -> Vec<String> {
         .collect()
 }
 
+/// How words begin by which a client says that it has connected, or that it has sent something.
+const STATEMENTS: [&str; 5] = ["connect", "deliver", "send", "sent", "transmit"];
+
 /// `text` without the lines that repeat what `other` has sent: a program that prints what it is told says
-/// nothing of its own by it. Lines of `other` without a letter count for nothing.
-pub fn without_lines_of(text: &[u8], other: &[u8]) -> Vec<u8> {
+/// nothing of its own by it, whatever it calls it. It does where the line also has the `message` that it is about,
+/// or says in the program's own words what it has done. Lines of `other` without a letter count for nothing.
+pub fn without_lines_of(text: &[u8], other: &[u8], message: &str) -> Vec<u8> {
     let said: Vec<Words> =
         other.split(|&byte| byte == b'\n').map(Words::of).filter(|words| !words.is_empty()).collect();
+    let message = Words::of(message.as_bytes());
     let repeats = |line: &[u8]| {
         let line = Words::of(line);
-        said.iter().any(|said| line.find(said, 0).is_some())
+        let own = line.own_words(&said);
+        let is_own = |word: &&str| {
+            message.0.iter().any(|other| other == word)
+                || STATEMENTS.iter().any(|beginning| word.starts_with(beginning))
+        };
+        said.iter().any(|said| line.find(said, 0).is_some()) && !own.iter().any(is_own)
     };
     text.split_inclusive(|&byte| byte == b'\n').filter(|line| !repeats(line)).flatten().copied().collect()
 }
@@ -320,11 +330,19 @@ mod tests {
     #[apply(test)]
     fn what_another_program_said_is_taken_out_line_by_line() {
         let own = |text: &str, other: &str| {
-            String::from_utf8(without_lines_of(text.as_bytes(), other.as_bytes())).unwrap()
+            String::from_utf8(without_lines_of(text.as_bytes(), other.as_bytes(), "mogu")).unwrap()
         };
         assert_eq!(own("welcome!\nmessage: ", "Welcome!\n"), "message: ");
         assert_eq!(own("server: welcome!\nsent\n", "Welcome!\n"), "sent\n");
         assert_eq!(own("connected\nmessage: ", "\n--\n"), "connected\nmessage: ");
+        // What it says itself on the same line is its own.
+        for line in ["Sent: mogu (ok)\n", "sent, ok\n", "mogu: ok\n", "Connected, it says: ok\n"] {
+            assert_eq!(own(line, "OK\n"), line);
+        }
+        for line in ["server: ok\n", "disconnected: ok\n", "answer: ok mogu\n"] {
+            assert_eq!(own(line, "ok mogu\nok\n"), "", "{line}");
+        }
+        assert_eq!(own("> message sent\n", "Message sent\n"), "");
     }
 
     #[apply(test)]

@@ -26,6 +26,8 @@ mod session;
 mod setup;
 mod submission;
 mod tested;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod timeline;
 mod traces;

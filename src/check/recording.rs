@@ -243,14 +243,14 @@ fn exchange(session: &mut Session, typed: &str, flooded: &mut Option<Role>) -> R
     }
     let is_elsewhere = session.sent_elsewhere() > elsewhere;
     let sent = session.proxy.to_server.tape[wire.0..].to_vec();
-    let begun = session.now();
+    let before = session.effort(Role::Server);
     session.proxy.to_server.mode = Mode::Open;
     let fact = Words::of(typed.as_bytes());
     let is_shown = |session: &Session| Words::of(&session.server().since(marks.1)).find(&fact, 0).is_some();
     if !matches!(waited, Waited::Flooded(_)) && !sent.is_empty() {
         waited = session.wait(|session| is_shown(session) || session.server().has_ended())?;
     }
-    let took = session.now().saturating_sub(begun);
+    let took = session.effort(Role::Server).saturating_sub(before);
     let shown = is_shown(session);
     let server_screen = facts::tail(&session.server().screen(), super::evidence::EXCERPT);
     if !matches!(waited, Waited::Flooded(_)) {

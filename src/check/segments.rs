@@ -21,9 +21,10 @@ use crate::results::Outcome;
 /// Messages and words of each in the log of R4: over 100 KB, and no message too long for a buffer of 1,024
 /// bytes.
 const BIG_LOG: (usize, usize) = (1_050, 15);
-/// The same for a server that takes longer for each message than [`SLOW`], which would need minutes.
-const SLOW_LOG: (usize, usize) = (26, 570);
-/// See [`SLOW_LOG`].
+/// The same for a server that takes longer for each message than [`SLOW`], which would need minutes; and for one
+/// that has a buffer of 1,024 bytes as well.
+const SLOW_LOGS: [(usize, usize); 2] = [(26, 570), (105, 140)];
+/// See [`SLOW_LOGS`].
 const SLOW: Duration = Duration::from_millis(50);
 /// How many words without spaces make the message of R3: 5,000 bytes and a little more.
 const LONG: usize = 834;
@@ -240,24 +241,28 @@ fn send_long(session: &mut Session, known: &Baseline, messages: &[String]) -> Re
 
 /// R4
 pub fn big_log(setup: &Setup, known: &Baseline) -> Result<Ruling> {
-    let slow = known.pace() > SLOW;
-    let (count, words) = if slow { SLOW_LOG } else { BIG_LOG };
-    let messages: Vec<String> = (0..count)
-        .map(|number| {
-            let text = super::message::line("big log", number, words);
-            known.typable(&text)
-        })
-        .collect();
+    let [first, second] = if known.pace() > SLOW { SLOW_LOGS } else { [BIG_LOG; 2] };
     // All at once first, which takes a fraction of the time. A pair that needs each message in a segment of its
-    // own is judged with that; whether messages stay apart is R1's to judge.
-    let ruling = match play_big_log(setup, known, &messages, true)? {
-        Some(ruling) => ruling,
-        None => play_big_log(setup, known, &messages, false)?.unwrap_or_else(not_again),
-    };
+    // own is judged with that; whether messages stay apart is R1's to judge, and whether long ones come whole R3's.
+    let typed = messages_of(known, first);
+    if let Some(ruling) = play_big_log(setup, known, &typed, true)? {
+        return Ok(ruling.after(typed_for(&typed)));
+    }
+    let typed = messages_of(known, second);
+    Ok(play_big_log(setup, known, &typed, false)?.unwrap_or_else(not_again).after(typed_for(&typed)))
+}
+
+/// So many messages of so many words.
+fn messages_of(known: &Baseline, (count, words): (usize, usize)) -> Vec<String> {
+    (0..count).map(|number| known.typable(&super::message::line("big log", number, words))).collect()
+}
+
+fn typed_for(messages: &[String]) -> String {
     let size: usize = messages.iter().map(|text| text.len() + 1).sum();
-    Ok(ruling.after(format!(
-        "{count} messages, {size} bytes, were typed; the log was delivered in pieces of 16 KiB."
-    )))
+    format!(
+        "{} messages, {size} bytes, were typed; the log was delivered in pieces of 16 KiB.",
+        messages.len()
+    )
 }
 
 /// Types `messages`, lets the client quit and looks at the log; `None` where they were typed `at_once` and

@@ -35,6 +35,8 @@ const FORGOTTEN: Duration = Duration::from_secs(65);
 /// How much a program may print or send within one wait, in bytes, when hardly anything is asked of it.
 const FLOOD: usize = 256 << 10;
 
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 /// How a wait ended.
@@ -73,6 +75,8 @@ pub struct Session<'a> {
     restless: Vec<Role>,
     /// The program whose flood does not end a wait any more.
     ignored: Option<Role>,
+    /// For how long server and client were seen asleep in waits.
+    asleep: [Duration; 2],
 }
 
 impl<'a> Session<'a> {
@@ -114,6 +118,7 @@ impl<'a> Session<'a> {
             flood: FLOOD,
             ignored: None,
             restless: Vec::new(),
+            asleep: [Duration::ZERO; 2],
         })
     }
 
@@ -133,6 +138,7 @@ impl<'a> Session<'a> {
     }
 
     /// The time since the session began.
+    #[cfg(test)]
     pub fn now(&self) -> Duration {
         self.clock.now()
     }

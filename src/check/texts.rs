@@ -6,12 +6,15 @@
 use anyhow::Result;
 
 use super::baseline::{Baseline, contains};
-use super::comparison::{as_in_lockstep, not_again, with_session, without_lines};
+use super::comparison::{
+    as_in_lockstep, by_cause, not_again, trouble_of_either, with_session, without_lines,
+};
 use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed, quoted};
 use super::facts::{self};
 use super::recording::{opened, send_all};
 use super::session::{Keyboard, Session};
 use super::setup::Setup;
+use crate::results::Role;
 use crate::run::outcome::Ending;
 
 /// R5
@@ -19,19 +22,10 @@ pub fn empty_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     let messages: Vec<String> = (0..2).map(|number| known.message("empty", number, 2)).collect();
     let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
     send_all(&mut session, known, &messages[..1])?;
-    let harm = |session: &Session| -> Option<Ruling> {
-        let seen = [Seen::of(session.server()), Seen::of(session.client())];
-        seen.iter().find_map(Seen::trouble).or_else(|| {
-            let gone = seen.iter().find(|seen| seen.ending.is_some())?;
-            without_lines(known).or_else(|| {
-                Some(fail(format!("the {} ends after an empty line; {}", gone.role.word(), gone.shows())))
-            })
-        })
-    };
     // A client may well send nothing for it.
     session.say("")?;
     session.settle()?;
-    if let Some(ruling) = harm(&session) {
+    if let Some(ruling) = harm(&mut session, known)? {
         let ruling = with_session(&session, ruling);
         session.clear();
         return Ok(ruling);
@@ -40,7 +34,7 @@ pub fn empty_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     if !sent || !shown {
         let whose = Seen::of(if sent { session.server() } else { session.client() });
         let unsent = || if sent { None } else { without_lines(known) };
-        let ruling = harm(&session).or_else(unsent).unwrap_or_else(|| {
+        let ruling = harm(&mut session, known)?.or_else(unsent).unwrap_or_else(|| {
             fail(format!("after an empty line \"{}\" does not arrive; {}", messages[1], whose.shows()))
         });
         let ruling = with_session(&session, ruling);
@@ -54,6 +48,20 @@ pub fn empty_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     let ruling = with_session(&session, ruling);
     session.clear();
     Ok(ruling)
+}
+
+/// What an empty line has done to one of them, if that has ended by it; the other may have ended only after it.
+fn harm(session: &mut Session, known: &Baseline) -> Result<Option<Ruling>> {
+    if !session.server().has_ended() && !session.client().has_ended() {
+        return Ok(None);
+    }
+    session.both_end()?;
+    let ends = |seen: &Seen| {
+        let does = if seen.ending.is_some() { "ends" } else { "closes the connection" };
+        fail(format!("the {} {does} after an empty line; {}", seen.role.word(), seen.shows()))
+    };
+    let first = || ends(&by_cause(session, known)[0]);
+    Ok(trouble_of_either(session, known).or_else(|| without_lines(known)).or_else(|| Some(first())))
 }
 
 /// R14: two equal messages stand side by side, and two more apart.
@@ -85,14 +93,12 @@ pub fn to_the_letter(setup: &Setup, known: &Baseline) -> Result<Ruling> {
         }
         let sent = &session.proxy.to_server.tape[wire..];
         let is_unsent = known.is_readable() && !contains(sent, text.as_bytes());
-        let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
         let unsent = || if is_unsent { without_lines(known) } else { None };
-        let trouble = server.trouble().or_else(|| client.trouble());
-        let ruling = trouble.or_else(unsent).unwrap_or_else(|| {
+        let ruling = trouble_of_either(&session, known).or_else(unsent).unwrap_or_else(|| {
             if is_unsent {
                 return fail(format!("\"{text}\" was typed, and the client sent: {}", quoted(sent)));
             }
-            let shown = facts::tail(server.since(mark), EXCERPT);
+            let shown = facts::tail(&session.server().since(mark), EXCERPT);
             fail(format!("\"{text}\" was typed, and the server shows: {shown}"))
         });
         let ruling = with_session(&session, ruling);
@@ -111,7 +117,7 @@ pub fn to_the_letter(setup: &Setup, known: &Baseline) -> Result<Ruling> {
             facts::count_exactly(screen, text) < typed
         })
     };
-    let ruling = if let Some(ruling) = server.trouble().or_else(|| client.trouble()) {
+    let ruling = if let Some(ruling) = trouble_of_either(&session, known) {
         ruling
     } else if let Some(text) = lacks(&server.screen) {
         fail(format!("the server does not show \"{text}\" as often as it was typed; {}", server.shows()))
@@ -136,18 +142,19 @@ pub fn no_message(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(not_again()) };
     session.say(&known.quit_word)?;
     let waited = session.both_end()?;
-    let (server, client) = (Seen::of(session.server()), Seen::of(session.client()));
     // A server that goes on serving, or ends with another status in any session, is S5's to judge, and such
     // a client C5's.
-    let judge = |seen: &Seen, usual: &Seen| match (seen.status(waited), &usual.ending) {
+    let usual = |role| if role == Role::Server { &known.server } else { &known.client };
+    let judge = |seen: &Seen| match (seen.status(waited), &usual(seen.role).ending) {
         (Err(ruling), Some(_)) => Some(ruling),
         (Ok(status), Some(Ending::Exited(usual))) if status != 0 && status != *usual => {
             Some(fail(format!("the {} ended with status {status}; {}", seen.role.word(), seen.shows())))
         }
         _ => seen.trouble(),
     };
-    let ruling = judge(&server, &known.server)
-        .or_else(|| judge(&client, &known.client))
+    let ruling = by_cause(&session, known)
+        .iter()
+        .find_map(judge)
         .unwrap_or_else(|| pass("both ended as after a session with messages"));
     let ruling = with_session(&session, ruling);
     session.clear();

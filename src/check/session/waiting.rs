@@ -166,7 +166,7 @@ impl Session<'_> {
     ) -> Result<Waited> {
         let clock = self.clock.clone();
         let (flood, roles) = (self.flood, self.roles());
-        let (mut last, mut quiet) = (self.look(), Quiet::default());
+        let (mut last, mut quiet, mut looked) = (self.look(), Quiet::default(), clock.now());
         let waited = clock.watch(until, || {
             // A program whose output could not be read is this machine's fault.
             if let Some(error) = self.programs().find_map(|tested| tested.program.check_sound().err()) {
@@ -184,6 +184,11 @@ impl Session<'_> {
                 return Some(Ok(Waited::Flooded(role)));
             }
             let activities: Vec<_> = self.programs().map(Tested::activity).collect();
+            let passed = clock.now().saturating_sub(looked);
+            looked += passed;
+            for (role, _) in roles.iter().zip(&activities).filter(|(_, activity)| sleeps(activity.as_ref())) {
+                self.asleep[*role as usize] += passed;
+            }
             let answered = match self.answer_when_asked(&activities) {
                 Ok(answered) => answered,
                 Err(error) => return Some(Err(error)),
@@ -203,6 +208,12 @@ impl Session<'_> {
             clock::Waited::Stopped => Err(stopped()),
             clock::Waited::TimeUp => Ok(Waited::Quiet),
         }
+    }
+
+    /// For how long the program with this role has slept in waits, and computed.
+    pub fn effort(&self, role: Role) -> Duration {
+        let spent = self.of(role).activity().map_or(Duration::ZERO, |activity| activity.spent);
+        self.asleep[role as usize] + spent
     }
 
     fn flooded(&self) -> Option<Role> {
@@ -289,6 +300,10 @@ impl Session<'_> {
         }
         look
     }
+}
+
+fn sleeps(activity: Option<&Activity>) -> bool {
+    activity.is_some_and(|activity| activity.naps && !activity.running)
 }
 
 /// Looks at the client until it rests.
