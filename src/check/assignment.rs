@@ -191,7 +191,8 @@ fn taken_for_quit(baseline: &Baseline) -> Option<Ruling> {
     let as_typed = contains(&look_alike.wire, look_alike.typed.as_bytes());
     let is_quit = baseline.quit.as_ref().is_some_and(|quit| quit.wire == look_alike.wire);
     let by_client = if baseline.is_readable() { !as_typed } else { is_quit || look_alike.wire.is_empty() };
-    let closed = look_alike.closed || (!look_alike.shown && baseline.prints_at_once());
+    let unshown = !look_alike.shown && baseline.prints_at_once();
+    let closed = look_alike.closed == Some(Role::Server) || (look_alike.closed.is_none() && unshown);
     (closed && !by_client).then(|| {
         fail(format!(
             "the server took the message \"{}\" for a quit; {}",
@@ -407,6 +408,13 @@ fn careless_client(baseline: &Baseline) -> Option<Ruling> {
         return Some(
             fail(format!("after \"{before}\" it sends nothing more; {}", last.client.shows())).advise(advice),
         );
+    }
+    if last.closed == Some(Role::Client) {
+        return Some(last.client.trouble().unwrap_or_else(|| {
+            let happened =
+                format!("after \"{}\" it ends the connection; {}", last.typed, last.client.shows());
+            fail(happened).advise(advice)
+        }));
     }
     let as_typed = contains(&last.wire, last.typed.as_bytes());
     let is_quit = baseline.quit.as_ref().is_some_and(|quit| quit.wire == last.wire);
@@ -707,14 +715,15 @@ mod tests {
             typed: "quit now".to_string(),
             wire: wire.as_bytes().to_vec(),
             closed,
-            shown: !closed,
+            shown: closed.is_none(),
             server: Seen::nothing(Role::Server),
             client: Seen::nothing(Role::Client),
         };
         let tried = |look_alike| fails(|it| it.look_alikes = Some(LookAlikes { tried: vec![look_alike] }));
-        assert_eq!(tried(look_alike("quit now\n", true)), "S5 fail");
-        assert_eq!(tried(look_alike("quit\n", true)), "C4 fail");
-        assert_eq!(tried(look_alike("quit now\n", false)), "");
+        assert_eq!(tried(look_alike("quit now\n", Some(Role::Server))), "S5 fail");
+        assert_eq!(tried(look_alike("quit now\n", Some(Role::Client))), "C4 fail");
+        assert_eq!(tried(look_alike("quit\n", Some(Role::Server))), "C4 fail");
+        assert_eq!(tried(look_alike("quit now\n", None)), "");
     }
 
     #[apply(test)]
@@ -777,7 +786,7 @@ mod tests {
             let last = LookAlike {
                 typed: "quit now".to_string(),
                 wire: wire.to_vec(),
-                closed: true,
+                closed: Some(Role::Server),
                 shown: false,
                 server: Seen::nothing(Role::Server),
                 client: Seen::nothing(Role::Client),

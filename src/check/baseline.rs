@@ -153,8 +153,8 @@ pub struct LookAlike {
     pub typed: String,
     /// What the client sent.
     pub wire: Vec<u8>,
-    /// Whether the server closed the connection or ended.
-    pub closed: bool,
+    /// Who ended the connection first, or itself, if anybody did.
+    pub closed: Option<Role>,
     /// Whether the server printed the message.
     pub shown: bool,
     /// The server.

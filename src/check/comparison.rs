@@ -9,7 +9,7 @@ use super::facts::{self, Words};
 use super::id::Id;
 use super::session::Session;
 use super::timeline;
-use crate::results::Outcome;
+use crate::results::{Outcome, Role};
 
 /// Whether `screen` shows `text`: word for word, or, a long one, broken into lines.
 pub fn shows_message(screen: &[u8], text: &str) -> bool {
@@ -125,14 +125,13 @@ pub fn as_in_lockstep(
 }
 
 /// Both programs; first the one whose end may be the cause of the other's. That is the server, unless the client
-/// ended the connection first, and had not quit. Where one end is the answer to the other, their order is certain:
-/// an end goes on to the other program only after it was noted.
+/// ended the connection first, and had not quit.
 pub fn by_cause(session: &Session, known: &Baseline) -> [Seen; 2] {
     let [server, client] = [session.server(), session.client()].map(Seen::of);
-    let flow = &session.proxy.to_server;
-    let has_quit = known.quit.as_ref().is_some_and(|quit| flow.tape.ends_with(&quit.wire));
-    let is_first = |end| session.proxy.to_client.ended.is_none_or(|other| end <= other);
-    if !has_quit && flow.ended.is_some_and(is_first) { [client, server] } else { [server, client] }
+    let tape = &session.proxy.to_server.tape;
+    let has_quit = known.quit.as_ref().is_some_and(|quit| tape.ends_with(&quit.wire));
+    let is_client = session.first_to_end() == Some(Role::Client) && !has_quit;
+    if is_client { [client, server] } else { [server, client] }
 }
 
 /// What decides by itself, whatever the requirement, of a session with both.

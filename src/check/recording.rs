@@ -318,16 +318,20 @@ fn look_alikes(setup: &Setup, known: &Baseline) -> Result<Option<LookAlikes>> {
             session.wait(|session| is_shown(session) || session.server().has_ended())?;
         }
         session.settle()?;
+        let closed = session.first_to_end();
+        if closed.is_some() {
+            session.both_end()?;
+        }
         let look_alike = LookAlike {
             wire: session.proxy.to_server.tape[wire..].to_vec(),
-            closed: session.proxy.to_client.end.is_some() || session.server().has_ended(),
+            closed,
             shown: is_shown(&session),
             server: Seen::of(session.server()),
             client: Seen::of(session.client()),
             typed,
         };
         let as_typed = !known.is_readable() || contains(&look_alike.wire, look_alike.typed.as_bytes());
-        let well = as_typed && !look_alike.closed && (look_alike.shown || !known.prints_at_once());
+        let well = as_typed && look_alike.closed.is_none() && (look_alike.shown || !known.prints_at_once());
         tried.push(look_alike);
         if !well {
             break;

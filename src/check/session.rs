@@ -349,6 +349,17 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The program that ended the connection, or itself, before the other one did, if one has. Where one end is the
+    /// answer to the other, their order is certain: an end goes on to the other program only after it was noted.
+    pub fn first_to_end(&self) -> Option<Role> {
+        match (self.proxy.to_server.ended, self.proxy.to_client.ended) {
+            (Some(client), Some(server)) if client <= server => Some(Role::Client),
+            (Some(_), None) => Some(Role::Client),
+            (_, Some(_)) => Some(Role::Server),
+            (None, None) => self.server().has_ended().then_some(Role::Server),
+        }
+    }
+
     fn programs(&self) -> impl Iterator<Item = &Tested> {
         self.server.iter().chain(&self.client)
     }

@@ -593,10 +593,15 @@ mod tests {
         let pid = child.id().cast_signed();
         let deadline = Instant::now() + Duration::from_secs(20);
         let thread = PathBuf::from(format!("/proc/{pid}/task/{pid}"));
-        while !is_held(&thread) && Instant::now() < deadline {
+        // On its way there it may be held for as long as a page of it is read.
+        let is_there = || {
+            let call = fs::read_to_string(thread.join("syscall")).unwrap_or_default();
+            is_held(&thread) && Call::parse(&call).is_some_and(|call| call.is(calls::NOTED))
+        };
+        while !is_there() && Instant::now() < deadline {
             std::thread::yield_now();
         }
-        let held = is_held(&thread);
+        let held = is_there();
         let activity = Session::of(pid).activity();
         nix::sys::signal::killpg(Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).expect("there");
         child.wait().expect("it ends");
