@@ -278,16 +278,17 @@ mod tests {
     #[apply(test)]
     fn the_table_tells_what_a_process_listens_to_and_what_winds_down() {
         let sockets = Sockets::open().expect("netlink");
-        // Without SO_REUSEADDR, which std sets: so that no port of a connection that winds down is taken.
+        // Without SO_REUSEADDR, which std sets, and at every address: so that no port of a connection that winds
+        // down is taken.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("bind");
+        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()).expect("bind");
         socket.listen(1).expect("listen");
         let listener = TcpListener::from(socket);
         let port = listener.local_addr().expect("address").port();
         let own = BTreeSet::from([std::process::id().cast_signed()]);
         assert!(sockets.listened_to_by(&own).expect("table").contains(&port));
         assert!(!sockets.listened_to_by(&BTreeSet::from([1])).expect("table").contains(&port));
-        let mut client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connect");
         drop(listener.accept().expect("accept"));
         client.read_to_end(&mut Vec::new()).expect("read");
         assert!(!sockets.winding_down(port).expect("table"));
