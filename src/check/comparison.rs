@@ -69,7 +69,26 @@ fn not_sent(session: &Session, known: &Baseline, text: &str) -> Ruling {
         return ruling;
     }
     let client = Seen::of(session.client());
-    client.trouble().unwrap_or_else(|| sent_otherwise(text, &session.proxy.to_server.tape))
+    client
+        .trouble()
+        .or_else(|| ended_instead(session, known, text))
+        .unwrap_or_else(|| sent_otherwise(text, &session.proxy.to_server.tape))
+}
+
+/// The ruling on a client that has ended where `text` was typed, and had not quit.
+pub fn ended_instead(session: &Session, known: &Baseline, text: &str) -> Option<Ruling> {
+    let client = Seen::of(session.client());
+    (client.ending.is_some() && !has_quit(session, known)).then(|| {
+        let text = if text.len() > 99 { "a long message".to_string() } else { format!("\"{text}\"") };
+        fail(format!("{text} was typed, and the client ended; {}", client.shows()))
+            .advise("Let the client send every line, and go on until the quit word is typed.")
+    })
+}
+
+/// Whether the client has sent what it sends for a quit, and nothing after it.
+fn has_quit(session: &Session, known: &Baseline) -> bool {
+    let tape = &session.proxy.to_server.tape;
+    known.quit.as_ref().is_some_and(|quit| !quit.wire.is_empty() && tape.ends_with(&quit.wire))
 }
 
 /// The ruling on a client that has sent `tape` where `text` was typed.
@@ -128,9 +147,7 @@ pub fn as_in_lockstep(
 /// ended the connection first, and had not quit.
 pub fn by_cause(session: &Session, known: &Baseline) -> [Seen; 2] {
     let [server, client] = [session.server(), session.client()].map(Seen::of);
-    let tape = &session.proxy.to_server.tape;
-    let has_quit = known.quit.as_ref().is_some_and(|quit| tape.ends_with(&quit.wire));
-    let is_client = session.first_to_end() == Some(Role::Client) && !has_quit;
+    let is_client = session.first_to_end() == Some(Role::Client) && !has_quit(session, known);
     if is_client { [client, server] } else { [server, client] }
 }
 

@@ -172,6 +172,12 @@ fn messages_of_every_kind_come_through() {
         Fail,
         "\"100% sure: %s %d %n C:\\new\\temp\" was typed once and is not in the log like that; it printed: ",
     )]);
+    let ends = "            if '%' in message: sys.exit(5)\n            server.sendall";
+    Pair::sound().client("            server.sendall", ends).is_found_to(&[(
+        "R14",
+        Fail,
+        "%n C:\\new\\temp\" was typed, and the client ended; the client's screen ends: ",
+    )]);
     Pair::sound().server("if message == \"quit\"", "if message in ('', 'quit')").is_found_to(&[(
         "R5",
         Fail,

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::baseline::{Baseline, contains};
 use super::comparison::{
-    as_in_lockstep, by_cause, not_again, trouble_of_either, with_session, without_lines,
+    as_in_lockstep, by_cause, ended_instead, not_again, trouble_of_either, with_session, without_lines,
 };
 use super::evidence::{EXCERPT, Ruling, Seen, fail, pass, printed, quoted};
 use super::facts::{self};
@@ -91,10 +91,14 @@ pub fn to_the_letter(setup: &Setup, known: &Baseline) -> Result<Ruling> {
         if is_shown(&session) {
             continue;
         }
+        if session.first_to_end().is_some() {
+            session.both_end()?;
+        }
         let sent = &session.proxy.to_server.tape[wire..];
         let is_unsent = known.is_readable() && !contains(sent, text.as_bytes());
         let unsent = || if is_unsent { without_lines(known) } else { None };
-        let ruling = trouble_of_either(&session, known).or_else(unsent).unwrap_or_else(|| {
+        let ended = || if is_unsent { ended_instead(&session, known, text) } else { None };
+        let ruling = trouble_of_either(&session, known).or_else(unsent).or_else(ended).unwrap_or_else(|| {
             if is_unsent {
                 return fail(format!("\"{text}\" was typed, and the client sent: {}", quoted(sent)));
             }
