@@ -109,6 +109,11 @@ impl Tested {
         Some(activity)
     }
 
+    /// Whether it is about to have ended: nothing follows from what it does not do.
+    pub(super) fn is_ending(&self) -> bool {
+        !self.has_ended() && self.program.is_ending()
+    }
+
     /// Types lines, without waiting for it to ask.
     pub fn type_lines(&self, lines: &[String]) {
         self.type_line(&lines.join("\n"));

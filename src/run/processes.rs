@@ -102,6 +102,16 @@ impl Session {
         activity
     }
 
+    /// Whether its leader has ended, or a thread of its processes is just ending or held by the kernel, whatever its
+    /// last system call was: what a process has open is closed at its end, and that may wait for threads of the
+    /// kernel. As of the last look at what they are doing; too much work for each such look.
+    pub fn is_ending(&self) -> bool {
+        let is_ending = |thread: PathBuf| {
+            Stat::of(&thread).is_some_and(|stat| !stat.has_ended() && (stat.ends || stat.state == b'D'))
+        };
+        has_ended(self.leader) || self.members.iter().any(|&pid| threads(pid).any(is_ending))
+    }
+
     /// To be called right before a line is typed: a terminal shows a line before it hands it over, so
     /// that neither its echo nor a thread that waits for the terminal tells that the line has come to it.
     pub fn will_be_typed_at(&mut self) {
@@ -406,6 +416,8 @@ struct Stat {
     state: u8,
     /// How many threads the process has; one that has ended is counted until it was waited for.
     threads: u64,
+    /// It is on its way to its end, or there.
+    ends: bool,
     /// It is on its way into another program: that has no environment yet, and the old one's is gone.
     between_programs: bool,
     /// Page faults: its own, or those of all threads of a process.
@@ -414,6 +426,8 @@ struct Stat {
 
 /// `PF_KTHREAD` of linux/sched.h: a thread of the kernel has no environment either, and never will.
 const KERNEL_THREAD: u64 = 0x0020_0000;
+/// `PF_EXITING` of linux/sched.h.
+const EXITING: u64 = 0x0000_0004;
 
 impl Stat {
     fn of_process(pid: i32) -> Option<Stat> {
@@ -433,7 +447,8 @@ impl Stat {
         let major: u64 = fields.nth(1)?.parse().ok()?;
         let threads: u64 = fields.nth(7)?.parse().ok()?;
         let environment_end: u64 = fields.nth(30)?.parse().ok()?;
-        let stat = Stat { state, threads, between_programs: false, faults: minor + major };
+        let ends = flags & EXITING != 0;
+        let stat = Stat { state, threads, ends, between_programs: false, faults: minor + major };
         let between_programs = environment_end == 0 && !stat.has_ended() && flags & KERNEL_THREAD == 0;
         Some(Stat { between_programs, ..stat })
     }
@@ -607,6 +622,26 @@ mod tests {
         child.wait().expect("it ends");
         assert!(held, "it was not held");
         assert!(activity.running, "{activity:?}");
+    }
+
+    #[apply(test)]
+    fn a_process_that_has_ended_and_was_not_waited_for_is_ending_and_one_that_sleeps_is_not() {
+        let mut child = std::process::Command::new("cat");
+        let mut child = child.stdin(std::process::Stdio::piped()).spawn().expect("cat");
+        let pid = child.id().cast_signed();
+        let mut session = Session::of(pid);
+        let within = |session: &mut Session, met: &dyn Fn(&mut Session) -> bool| {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while !met(session) && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            met(session)
+        };
+        let waits = within(&mut session, &|session| !session.activity().running && !session.is_ending());
+        drop(child.stdin.take());
+        let ends = within(&mut session, &|session| session.is_ending() && has_ended(pid));
+        child.wait().expect("cat ends");
+        assert!(waits && ends, "{waits} {ends}");
     }
 
     #[apply(test)]

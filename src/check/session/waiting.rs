@@ -91,7 +91,10 @@ impl Session<'_> {
             for (shown, mark) in expected.shown.iter_mut().zip(marks) {
                 *shown += mark;
             }
-            let same = self.look() == expected && (waited != Waited::Quiet || self.rest_since(&turns));
+            let rests =
+                |session: &Session| session.rest_since(&turns) && !session.programs().any(Tested::is_ending);
+            // In this order: an end that is noted in between is seen by the look.
+            let same = (waited != Waited::Quiet || rests(self)) && self.look() == expected;
             let answered = same && (self.pass_on_end() || self.answer_one());
             if (same && !answered) || self.clock.now() >= until {
                 return Ok(waited);

@@ -112,6 +112,11 @@ impl Program {
         lock(&self.session).activity()
     }
 
+    /// Whether it is on its way to its end, or has come to it and that was not noted yet.
+    pub fn is_ending(&self) -> bool {
+        lock(&self.session).is_ending()
+    }
+
     /// Whether everything that was typed went on its way.
     pub fn took_all(&self) -> bool {
         lock(&self.shared.state).pending.is_empty()
