@@ -184,6 +184,8 @@ fn ctrl_c_clears_a_line_and_ends_the_client_at_an_empty_one() {
     let mut terminal = Terminal::with_half_a_message(&server);
     terminal.types(&format!("{CTRL_C}whole\r"));
     server.shows(&screens::server_received("whole"));
+    // Not the prompt of the cleared line, but the one after the message.
+    terminal.shows(SENDING);
     terminal.shows(PROMPT);
     terminal.types(CTRL_C);
     let (code, shown) = terminal.ends();
