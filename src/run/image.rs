@@ -16,12 +16,12 @@ use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{chdir, execvpe};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::run::calls;
 use crate::run::command::Spec;
 use crate::run::computer::{Computer, enter};
 use crate::run::descriptors::close_all_on_exec;
 use crate::run::environment::{c_string, environment};
 use crate::run::limits::Limits;
+use crate::run::listening;
 
 /// Soft and hard limit on open files.
 type Files = (rlim_t, rlim_t);
@@ -40,9 +40,6 @@ pub(super) static FILES: LazyLock<nix::Result<Files>> = LazyLock::new(|| {
     Ok((soft, hard))
 });
 
-/// How many processes of this process's own run as the program's user on an isolated computer, and some more.
-const OURS: u64 = 16;
-
 /// What a child becomes.
 #[derive(Debug)]
 pub struct Image {
@@ -55,8 +52,7 @@ pub struct Image {
     cpu: Option<u64>,
     /// In bytes.
     file: u64,
-    /// At once, threads among them.
-    pub(super) processes: Option<u64>,
+    processes: Option<u64>,
     files: Files,
     /// Where it runs.
     pub(super) computer: Option<Arc<Computer>>,
@@ -87,8 +83,8 @@ impl Image {
     }
 
     /// Becomes it, in a child whose streams are set up and whose terminal is `terminal`, and whose calls
-    /// that are noted are handed over to `calls`: it is to find what a program finds that is started by hand,
-    /// whatever this process was started with.
+    /// of listen(2) are handed over to `calls`: it is to find what
+    /// a program finds that is started by hand, whatever this process was started with.
     pub(super) fn execute(&self, terminal: &OwnedFd, calls: Option<&OwnedFd>) -> nix::Result<Infallible> {
         SigSet::empty().thread_set_mask()?;
         let usual = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -113,8 +109,7 @@ impl Image {
         lower(Resource::RLIMIT_AS, self.address_space, 0)?;
         lower(Resource::RLIMIT_CPU, self.cpu, 1)?;
         lower(Resource::RLIMIT_FSIZE, Some(self.file), 0)?;
-        // Above the number at which it is ended, so that it is not told of a limit first.
-        lower(Resource::RLIMIT_NPROC, self.processes.map(|most| most + OURS), 0)?;
+        lower(Resource::RLIMIT_NPROC, self.processes, 0)?;
         // A kernel that cannot (before 5.11) leaves it to each file's own mark, which all but rexpect's
         // terminals have.
         let _ = close_all_on_exec();
@@ -122,7 +117,7 @@ impl Image {
             enter::give_up_privileges()?;
         }
         if let Some(calls) = calls {
-            calls::hand_over(calls)?;
+            listening::hand_over(calls)?;
         }
         if let Some(dir) = &self.dir {
             chdir(dir.as_c_str())?;

@@ -16,8 +16,8 @@ pub struct Limits {
     pub cpu: Option<Duration>,
     /// Bytes in one file (`RLIMIT_FSIZE`).
     pub file: u64,
-    /// Processes and threads on an isolated computer. A program that is about to have one more is ended; where its
-    /// calls cannot be noted, the kernel refuses it a few more than that (`RLIMIT_NPROC`).
+    /// Processes and threads on an isolated computer. A program that reaches three quarters of them is
+    /// ended; until that is noticed, the kernel holds it (`RLIMIT_NPROC`).
     pub processes: Option<u64>,
 }
 
@@ -44,7 +44,7 @@ impl Default for Limits {
 /// A limit that a program has reached, as the kernel tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reached {
-    /// With so many processes and threads at once it would have had too many, and how many may be.
+    /// So many processes and threads at once, and how many may be.
     Processes(u64, u64),
     /// Seconds on a processor.
     Cpu(u64),
@@ -61,10 +61,7 @@ impl fmt::Display for Reached {
         let mib = |bytes: u64| bytes >> 20;
         match *self {
             Reached::Processes(count, limit) => {
-                write!(
-                    f,
-                    "it was about to run {count} processes and threads at once, and {limit} is the limit"
-                )
+                write!(f, "it ran {count} processes and threads at once, and {limit} is the limit")
             }
             Reached::Cpu(seconds) => write!(f, "it reached the limit of {seconds} s of processor time"),
             Reached::File(bytes) => write!(f, "it reached the limit of {} MiB in one file", mib(bytes)),

@@ -5,7 +5,6 @@
 //! gone, so is everything that it started.
 
 pub mod again;
-mod calls;
 pub mod clock;
 pub mod command;
 pub mod computer;
@@ -16,6 +15,7 @@ mod fork;
 mod image;
 pub mod isolation;
 pub mod limits;
+mod listening;
 pub mod outcome;
 pub mod pool;
 pub mod port;

@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::unistd::{Pid, getsid};
 
-use super::calls;
-
 /// What the processes at one terminal are doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -318,9 +316,9 @@ impl Call {
             || self.is(&[libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_wait4, libc::SYS_waitid])
     }
 
-    /// Whether it waits until this process has noted it.
+    /// Whether it waits until this process has noted it (see [`super::listening`]).
     fn waits_for_this_process(&self) -> bool {
-        self.is(calls::NOTED)
+        self.is(&[libc::SYS_listen])
     }
 
     /// Whether it waits for another thread, and not for ever (futex(2)).
@@ -460,7 +458,7 @@ impl Stat {
 }
 
 /// The number of the process (or thread) that was made last.
-fn last_pid() -> i32 {
+pub(super) fn last_pid() -> i32 {
     fs::read_to_string("/proc/loadavg")
         .ok()
         .and_then(|text| text.split_ascii_whitespace().last()?.parse().ok())
@@ -611,7 +609,8 @@ mod tests {
         // On its way there it may be held for as long as a page of it is read.
         let is_there = || {
             let call = fs::read_to_string(thread.join("syscall")).unwrap_or_default();
-            is_held(&thread) && Call::parse(&call).is_some_and(|call| call.is(calls::NOTED))
+            is_held(&thread)
+                && Call::parse(&call).is_some_and(|call| call.is(&[libc::SYS_clone, libc::SYS_clone3]))
         };
         while !is_there() && Instant::now() < deadline {
             std::thread::yield_now();

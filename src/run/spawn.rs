@@ -13,7 +13,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Weak};
 
 use anyhow::Context as _;
 use nix::errno::Errno;
@@ -23,18 +22,18 @@ use nix::unistd::{AccessFlags, Pid, access, getpid, pipe2, write};
 use rexpect::process::PtyProcess;
 
 use crate::error::Fault;
-use crate::run::calls::{self, Listened};
 use crate::run::computer::enter::{Inside, enter, settle};
 use crate::run::fork::exit_now;
 pub use crate::run::fork::without_copies;
 use crate::run::image::Image;
+use crate::run::listening::{self, Listened};
 
 /// A process that rexpect started, at its terminal. Reaps it when dropped, so its number stays taken until
 /// then.
 pub struct Process {
     terminal: PtyProcess,
     /// The processes in its place on an isolated computer; rexpect's own has ended then.
-    pub inside: Option<Arc<Inside>>,
+    pub inside: Option<Inside>,
     /// Where it has listened, on an isolated computer.
     pub listened: Listened,
 }
@@ -88,8 +87,7 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
     let (mut news, teller) = pipe2(OFlag::O_CLOEXEC).map(|(news, teller)| (File::from(news), teller))?;
     let ours = teller.try_clone()?;
     let isolated = image.computer.as_ref().is_some_and(|computer| computer.is_isolated());
-    let limit = image.processes;
-    let (calls, their_calls) = isolated.then(calls::channel).transpose()?.unzip();
+    let (calls, their_calls) = isolated.then(listening::channel).transpose()?.unzip();
     let (end_of_line, lifeline) = isolated.then(|| pipe2(OFlag::O_CLOEXEC)).transpose()?.unzip();
     let before_exec = move || {
         let tell = |number: i32| {
@@ -144,19 +142,11 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
     let (pids, errors): (Vec<i32>, Vec<i32>) = numbers.partition(|number| *number > 0);
     let inside = match (lifeline, pids.as_slice()) {
         (Some(lifeline), [init, rest @ ..]) => {
-            let program = rest.first().copied().map(Pid::from_raw);
-            Some(Arc::new(Inside::new(Pid::from_raw(*init), program, lifeline, limit)))
+            Some(Inside::new(Pid::from_raw(*init), rest.first().copied().map(Pid::from_raw), lifeline))
         }
         _ => None,
     };
-    // What answers its calls does not keep it from being dropped, and so from being ended.
-    let counting = inside.as_ref().map_or_else(Weak::new, Arc::downgrade);
-    let starts = move || {
-        if let Some(inside) = counting.upgrade() {
-            inside.starts_another();
-        }
-    };
-    let listened = calls.as_ref().map(|calls| calls::watch(calls, starts)).transpose()?.unwrap_or_default();
+    let listened = calls.as_ref().map(listening::watch).transpose()?.unwrap_or_default();
     let process = Process { terminal, inside, listened };
     match (pids.last(), errors.first()) {
         (Some(&pid), None) if !isolated || pids.len() == 2 => Ok((process, Pid::from_raw(pid))),

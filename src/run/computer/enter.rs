@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -41,72 +40,33 @@ pub struct Inside {
     /// The first process ends when this is closed.
     _lifeline: OwnedFd,
     reaped: AtomicBool,
-    /// How many processes and threads the program may have.
-    limit: Option<u64>,
-    /// How many it has now, at most.
-    tasks: AtomicU64,
-    /// How many it was about to have, and was ended for.
-    too_many: OnceLock<u64>,
 }
 
 impl Inside {
-    /// The processes `init`, which ends when `lifeline` is closed, and `program`, which may have `limit` processes
-    /// and threads.
-    pub fn new(init: Pid, program: Option<Pid>, lifeline: OwnedFd, limit: Option<u64>) -> Inside {
-        Inside {
-            init,
-            program,
-            _lifeline: lifeline,
-            reaped: AtomicBool::new(false),
-            limit,
-            tasks: AtomicU64::new(1),
-            too_many: OnceLock::new(),
-        }
-    }
-
-    /// To be called, by one thread, before each process and each thread that the program starts: ends the program
-    /// before it has one more than it may.
-    pub fn starts_another(&self) {
-        let Some(limit) = self.limit else { return };
-        let mut tasks = self.tasks.load(Ordering::Relaxed) + 1;
-        if tasks > limit {
-            // Some may have ended since they were counted.
-            tasks = self.count_tasks() + 1;
-        }
-        self.tasks.store(tasks, Ordering::Relaxed);
-        if tasks > limit {
-            self.too_many.get_or_init(|| tasks);
-            self.kill();
-        }
-    }
-
-    /// How many processes and threads the program was ended for, and how many it may have.
-    pub fn too_many(&self) -> Option<(u64, u64)> {
-        self.too_many.get().copied().zip(self.limit)
+    /// The processes `init`, which ends when `lifeline` is closed, and `program`.
+    pub fn new(init: Pid, program: Option<Pid>, lifeline: OwnedFd) -> Inside {
+        Inside { init, program, _lifeline: lifeline, reaped: AtomicBool::new(false) }
     }
 
     /// The program's processes, without itself and those that have ended: all that it started, and all
     /// that they did.
     pub fn others(&self) -> BTreeSet<i32> {
-        let mut others = self.descendants();
-        others.retain(|&pid| !processes::has_ended(pid));
-        others
-    }
-
-    /// All that the program started, and all that they did, as long as nobody has waited for their ends.
-    fn descendants(&self) -> BTreeSet<i32> {
         let mut found = BTreeSet::new();
         let mut parents: Vec<i32> =
             [Some(self.init), self.program].into_iter().flatten().map(Pid::as_raw).collect();
         while let Some(parent) = parents.pop() {
-            parents.extend(children(parent).into_iter().filter(|&child| found.insert(child)));
+            for child in children(parent) {
+                if !processes::has_ended(child) && found.insert(child) {
+                    parents.push(child);
+                }
+            }
         }
         found
     }
 
     /// How many processes and threads the program has now, itself included.
-    fn count_tasks(&self) -> u64 {
-        let processes = self.descendants().into_iter().chain(self.program.map(Pid::as_raw));
+    pub fn tasks(&self) -> u64 {
+        let processes = self.others().into_iter().chain(self.program.map(Pid::as_raw));
         let threads = |pid: i32| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
         processes.map(|pid| threads(pid) as u64).sum()
     }

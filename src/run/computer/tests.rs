@@ -10,7 +10,7 @@ use super::*;
 use crate::common::harness::{cannot_run, needs};
 use crate::run::clock::{Clock, Waited};
 use crate::run::command::{Ready, Spec, Template, Values};
-use crate::run::limits::{Limits, Reached};
+use crate::run::limits::Limits;
 use crate::run::outcome::{Ending, Run};
 use crate::run::program::Program;
 use crate::run::streams::Streams;
@@ -24,10 +24,6 @@ fn computers(files: &Files) -> Computers {
 }
 
 fn start(computer: &Arc<Computer>, script: &str) -> Program {
-    start_within(&Limits::default(), computer, script)
-}
-
-fn start_within(limits: &Limits, computer: &Arc<Computer>, script: &str) -> Program {
     let spec = Spec {
         command: Template::command(&format!("sh -c {}", shlex::try_quote(script).expect("no NUL")))
             .expect("a command"),
@@ -37,7 +33,8 @@ fn start_within(limits: &Limits, computer: &Arc<Computer>, script: &str) -> Prog
         ready: Ready::Listening,
         computer: Some(Arc::clone(computer)),
     };
-    Program::start(&spec, &Values::default(), Streams::TERMINAL, limits, &Clock::start()).expect("starts")
+    Program::start(&spec, &Values::default(), Streams::TERMINAL, &Limits::default(), &Clock::start())
+        .expect("starts")
 }
 
 fn play(computer: &Arc<Computer>, script: &str) -> Run {
@@ -226,15 +223,15 @@ s = socket.create_server((\"0.0.0.0\", 12345)); c, a = s.accept(); print(a[0]); 
 #[apply(test)]
 fn a_fork_bomb_is_bounded_and_ends_with_its_program() {
     let computers = computers(&Files::default());
-    let program = start(&computers.client, "(while :; do sleep 1000 & done) 2>/dev/null; wait");
+    // A shell ends when it can start no more; what it has started stays.
+    let program = start(&computers.client, "sleep 1000 & (while :; do sleep 1000 & done) 2>/dev/null; wait");
     let full = || (program.others().len() > 200).then_some(());
     assert_eq!(program.clock().watch(SOON, full), Waited::Seen(()));
     let all = program.others();
-    assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Flooded));
-    assert_eq!(program.reached(), Some(Reached::Processes(513, 512)));
-    // Its time is up too late to count.
+    assert!(all.len() <= 1024, "{}", all.len());
     program.time_up();
-    assert_eq!(program.finish().ending, Ending::Flooded);
+    let ending = program.finish().ending;
+    assert!(matches!(ending, Ending::Hung(_) | Ending::Exited(_)), "{ending:?}");
     for pid in all {
         assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{pid}");
     }
@@ -280,21 +277,4 @@ fn where_a_program_listens_is_known_though_it_ended_at_once() {
     assert!(program.wait_end(SOON).seen().is_some(), "{:?}", program.view(Transcript::clone));
     assert_eq!(program.listened(), []);
     assert_eq!(screen(&program.finish()), "OSError: [Errno 22] Invalid argument\n");
-}
-
-#[apply(test)]
-fn processes_are_counted_at_once_and_not_one_after_another() {
-    let computers = computers(&Files::default());
-    let limits = Limits { processes: Some(40), ..Limits::default() };
-    let play = |script: &str| {
-        let program = start_within(&limits, &computers.server, script);
-        assert!(program.wait_end(SOON).seen().is_some(), "{:?}", program.view(Transcript::clone));
-        (program.reached(), program.finish().ending)
-    };
-    let start = |count: usize| format!("{} exit 3", "sleep 1000 & ".repeat(count));
-    // The shell is one of them.
-    assert_eq!(play(&start(39)), (None, Ending::Exited(3)));
-    assert_eq!(play(&start(40)), (Some(Reached::Processes(41, 40)), Ending::Flooded));
-    assert_eq!(play(&start(99)), (Some(Reached::Processes(41, 40)), Ending::Flooded));
-    assert_eq!(play(&format!("{} exit 3", "sleep 0; ".repeat(60))), (None, Ending::Exited(3)));
 }

@@ -31,8 +31,7 @@ impl Program {
     /// from here on.
     pub fn time_up(&self) {
         let mut state = lock(&self.shared.state);
-        let is_over = state.exited.is_some() || self.too_many_processes().is_some();
-        if !is_over && state.exceeded.is_none() {
+        if state.exited.is_none() && state.exceeded.is_none() {
             state.exceeded = Some(Exceeded::Time);
             let _ = killpg(self.pid, Signal::SIGTERM);
         }

@@ -63,7 +63,7 @@ impl Program {
         let state = lock(&self.shared.state);
         match state.exited {
             _ if state.fault.is_some() => Some(Ending::Stopped),
-            _ if state.exceeded == Some(Exceeded::Output) || self.too_many_processes().is_some() => {
+            _ if matches!(state.exceeded, Some(Exceeded::Output | Exceeded::Processes(_))) => {
                 Some(Ending::Flooded)
             }
             Some((WaitStatus::Exited(_, status), _)) => Some(Ending::Exited(status)),
@@ -109,6 +109,7 @@ impl Program {
 
     /// What its processes are doing.
     pub fn activity(&self) -> processes::Activity {
+        self.bound_processes();
         lock(&self.session).activity()
     }
 

@@ -54,6 +54,9 @@ pub struct Program {
     computer: Option<Arc<Computer>>,
     finished: bool,
     limits: Limits,
+    /// The number that was last given to a process anywhere, and how many processes and threads it had, when
+    /// they were last counted.
+    counted: Mutex<(i32, u64)>,
     session: Arc<Mutex<processes::Session>>,
 }
 

@@ -89,6 +89,7 @@ impl Program {
             computer: spec.computer.clone(),
             finished: false,
             limits: limits.clone(),
+            counted: Mutex::new((pid.as_raw(), 0)),
             session: Arc::new(Mutex::new(processes::Session::of(pid.as_raw()))),
         };
         let death = pidfd(pid).context("the process cannot be watched")?;

@@ -80,6 +80,8 @@ pub(super) struct Used {
 pub(super) enum Exceeded {
     Output,
     Time,
+    /// Processes and threads: how many it had at once.
+    Processes(u64),
 }
 
 /// How far a program's output has come.

@@ -10,17 +10,35 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use super::Program;
-use super::state::Used;
+use super::state::{Exceeded, Used};
 use crate::run::clock::lock;
 use crate::run::limits::{Limits, Reached};
+use crate::run::processes;
 
 /// A program that uses less is not why a machine has no more memory.
 const MODEST: u64 = 512 << 20;
 
 impl Program {
-    /// How many processes and threads it was ended for, if so, and how many it may have.
-    pub(super) fn too_many_processes(&self) -> Option<(u64, u64)> {
-        self.process.as_ref()?.inside.as_ref()?.too_many()
+    /// Ends it if it has too many processes.
+    pub(super) fn bound_processes(&self) {
+        let inside = self.process.as_ref().and_then(|process| process.inside.as_ref());
+        let (Some(limit), Some(inside)) = (self.limits.processes, inside) else { return };
+        let bound = limit / 4 * 3;
+        let last = processes::last_pid();
+        {
+            let mut counted = lock(&self.counted);
+            // The whole machine has not made enough since then.
+            if last >= counted.0 && counted.1 + u64::from((last - counted.0).unsigned_abs()) < bound {
+                return;
+            }
+            *counted = (last, inside.tasks());
+            if counted.1 < bound {
+                return;
+            }
+        }
+        let count = lock(&self.counted).1;
+        lock(&self.shared.state).exceeded.get_or_insert(Exceeded::Processes(count));
+        inside.kill();
     }
 
     /// What it may use.
@@ -37,11 +55,12 @@ impl Program {
     pub fn reached(&self) -> Option<Reached> {
         let state = lock(&self.shared.state);
         let used = state.used;
-        if let Some((count, limit)) = self.too_many_processes() {
-            return Some(Reached::Processes(count, limit));
-        }
-        if state.exceeded.is_some() {
-            return None;
+        match state.exceeded {
+            Some(Exceeded::Processes(count)) => {
+                return Some(Reached::Processes(count, self.limits.processes.unwrap_or(count)));
+            }
+            Some(Exceeded::Output | Exceeded::Time) => return None,
+            None => {}
         }
         let signal = match state.exited?.0 {
             WaitStatus::Signaled(_, signal, _) => Some(signal),

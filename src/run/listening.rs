@@ -1,10 +1,8 @@
-//! The system calls of a program that are noted as it makes them (`seccomp_unotify(2)`): listen(2), and those that
-//! start a process or a thread.
+//! Every listen(2) of a program, noted as it is called (`seccomp_unotify(2)`).
 //!
 //! A program may end right after it listens, before anyone has looked at the kernel's table of sockets. So a
 //! listen(2) of a program on an isolated computer waits until this process has made the call in its place, on the
-//! same socket, and has noted it. And one that starts processes without end may be over before anyone has counted
-//! them. So each of them starts only after it was counted.
+//! same socket, and has noted it.
 //!
 //! What always holds: the program gets the kernel's own answer to its call, and a call is noted before the program
 //! goes on. Where the kernel does not offer this, programs run without it, and nothing is noted.
@@ -36,16 +34,6 @@ const ARCHITECTURE: Option<u32> = if cfg!(target_arch = "x86_64") {
 } else {
     None
 };
-/// The calls that are noted. Those that newer architectures do without are left out there.
-pub(super) const NOTED: &[libc::c_long] = &[
-    libc::SYS_listen,
-    libc::SYS_clone,
-    libc::SYS_clone3,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_fork,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_vfork,
-];
 /// Where `struct seccomp_data` keeps the number of the call, and the architecture.
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
@@ -75,8 +63,8 @@ pub(super) fn channel() -> nix::Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
 }
 
-/// In the child, which can gain no privileges any more: from here on its calls that are noted wait for the other
-/// end of `channel`.
+/// In the child, which can gain no privileges any more: from here on its calls of listen(2) wait for the other end
+/// of `channel`.
 pub(super) fn hand_over(channel: &OwnedFd) -> nix::Result<()> {
     let Some(listener) = ARCHITECTURE.and_then(|architecture| install(architecture).ok()) else {
         return Ok(());
@@ -91,27 +79,24 @@ pub(super) fn hand_over(channel: &OwnedFd) -> nix::Result<()> {
 
 /// Installs the filter, and returns the file that tells of the calls.
 fn install(architecture: u32) -> nix::Result<OwnedFd> {
-    // Of a comparison: how many steps are left out where it holds, and where it does not.
-    let step = |code: u32, (yes, no): (usize, usize), value: u32| libc::sock_filter {
+    let step = |code: u32, no: u8, value: u32| libc::sock_filter {
         code: code.try_into().unwrap_or_default(),
-        jt: yes.try_into().unwrap_or_default(),
-        jf: no.try_into().unwrap_or_default(),
+        jt: 0,
+        jf: no,
         k: value,
     };
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let equals = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     let give = libc::BPF_RET | libc::BPF_K;
-    let count = NOTED.len();
-    let mut steps = [step(give, (0, 0), libc::SECCOMP_RET_ALLOW); NOTED.len() + 5];
-    steps[0] = step(load, (0, 0), ARCH);
-    steps[1] = step(equals, (0, 1 + count), architecture);
-    steps[2] = step(load, (0, 0), NUMBER);
-    for (at, &number) in NOTED.iter().enumerate() {
-        let number = number.try_into().map_err(|_| Errno::ENOSYS)?;
-        steps[3 + at] = step(equals, (count - at, 0), number);
-    }
-    // Behind the one that allows the call.
-    steps[4 + count] = step(give, (0, 0), libc::SECCOMP_RET_USER_NOTIF);
+    let listen = u32::try_from(libc::SYS_listen).map_err(|_| Errno::ENOSYS)?;
+    let mut steps = [
+        step(load, 0, ARCH),
+        step(equals, 3, architecture),
+        step(load, 0, NUMBER),
+        step(equals, 1, listen),
+        step(give, 0, libc::SECCOMP_RET_USER_NOTIF),
+        step(give, 0, libc::SECCOMP_RET_ALLOW),
+    ];
     let len = steps.len().try_into().map_err(|_| Errno::EINVAL)?;
     let program = libc::sock_fprog { len, filter: steps.as_mut_ptr() };
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
@@ -124,8 +109,7 @@ fn install(architecture: u32) -> nix::Result<OwnedFd> {
 }
 
 /// Once the child has become its program: answers its calls for as long as it, or anything that it started, runs.
-/// `starts` is called before each process or thread that they start.
-pub(super) fn watch(channel: &OwnedFd, starts: impl Fn() + Send + 'static) -> std::io::Result<Listened> {
+pub(super) fn watch(channel: &OwnedFd) -> std::io::Result<Listened> {
     let listened = Listened::default();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -140,13 +124,12 @@ pub(super) fn watch(channel: &OwnedFd, starts: impl Fn() + Send + 'static) -> st
     });
     if let Some(calls) = calls {
         let notes = listened.clone();
-        let answer = move || answer_all(&calls, &notes, &starts);
-        thread::Builder::new().name("calls".to_owned()).spawn(answer)?;
+        thread::Builder::new().name("listening".to_owned()).spawn(move || answer_all(&calls, &notes))?;
     }
     Ok(listened)
 }
 
-fn answer_all(listener: &OwnedFd, notes: &Listened, starts: &dyn Fn()) {
+fn answer_all(listener: &OwnedFd, notes: &Listened) {
     loop {
         let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
         match poll(&mut ready, PollTimeout::NONE) {
@@ -158,11 +141,11 @@ fn answer_all(listener: &OwnedFd, notes: &Listened, starts: &dyn Fn()) {
         if !ready[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)) {
             return;
         }
-        answer_one(listener, notes, starts);
+        answer_one(listener, notes);
     }
 }
 
-fn answer_one(listener: &OwnedFd, notes: &Listened, starts: &dyn Fn()) {
+fn answer_one(listener: &OwnedFd, notes: &Listened) {
     #[expect(unsafe_code, reason = "no crate here wraps these requests")]
     // SAFETY: both are plain numbers, and the kernel wants the first one zeroed.
     unsafe {
@@ -172,11 +155,7 @@ fn answer_one(listener: &OwnedFd, notes: &Listened, starts: &dyn Fn()) {
         }
         let mut answer: libc::seccomp_notif_resp = std::mem::zeroed();
         answer.id = call.id;
-        let is_listen = libc::c_long::from(call.data.nr) == libc::SYS_listen;
-        if !is_listen {
-            starts();
-        }
-        match is_listen.then(|| listen(call.pid, call.data.args, notes)).flatten() {
+        match listen(call.pid, call.data.args, notes) {
             Some(Ok(())) => {}
             Some(Err(error)) => answer.error = -error,
             None => answer.flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or_default(),
