@@ -56,7 +56,7 @@ impl Inside {
             [Some(self.init), self.program].into_iter().flatten().map(Pid::as_raw).collect();
         while let Some(parent) = parents.pop() {
             for child in children(parent) {
-                if !processes::has_ended(child) && found.insert(child) {
+                if is_alive(child) && found.insert(child) {
                     parents.push(child);
                 }
             }
@@ -104,6 +104,13 @@ fn children(pid: i32) -> Vec<i32> {
     lists
         .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect()
+}
+
+/// A process that has memory is alive, and this is soon told; one whose main thread has ended shows none, and may be
+/// alive.
+fn is_alive(pid: i32) -> bool {
+    let memory = fs::read_to_string(format!("/proc/{pid}/statm"));
+    memory.is_ok_and(|text| !text.starts_with("0 ")) || !processes::has_ended(pid)
 }
 
 /// In rexpect's child: starts the two processes on the computer of `namespaces`. The second one calls
