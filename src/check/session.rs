@@ -137,12 +137,6 @@ impl<'a> Session<'a> {
         self.setup
     }
 
-    /// The time since the session began.
-    #[cfg(test)]
-    pub fn now(&self) -> Duration {
-        self.clock.now()
-    }
-
     /// Whether the proxy knows where the server listens.
     pub fn is_aimed(&self) -> bool {
         self.is_aimed

@@ -107,17 +107,17 @@ impl<'a> Setup<'a> {
         let bounds = Bounds::default();
         let mut space = Space::new(&self.work, bounds);
         let program = Program::start(&spec, &Values::default(), streams, &limits, &clock)?;
-        let mut too_much = false;
         let ended = clock.watch(clock.now() + time, || {
-            too_much = space.is_exceeded();
-            if too_much { Some(Ending::Stopped) } else { program.ending() }
+            if space.is_exceeded() { Some(Ending::Stopped) } else { program.ending() }
         });
         let run = program.finish();
+        // The last that it wrote may not have been looked at.
+        let too_much = space.holds_too_much();
         let screen = facts::tail(run.transcript.screen(), 300);
         match ended.seen() {
             Some(Ending::Exited(0)) => Ok(()),
             _ if too_much => Err(anyhow!(
-                "the build wrote more than {} MiB, or {} files, and that is the limit",
+                "while it was built its directory held more than {} MiB, or {} files, and that is the limit",
                 bounds.bytes >> 20,
                 bounds.entries
             )),

@@ -146,7 +146,7 @@ fn a_log_that_lacks_something_is_told_from_a_client_that_does_not_read_it() {
 
 #[apply(test)]
 fn a_server_that_does_not_end_keeps_its_client() {
-    Pair::sound().server("    stream.close()\n", "    import time; time.sleep(1000)\n").is_found_to(&[
+    Pair::sound().server("    stream.close()\n", "    import signal; signal.pause()\n").is_found_to(&[
         ("S5", Hung, "the server does not end; the server's screen ends: "),
         ("C5", Hung, "; and the server sent the whole log; after the quit it printed nothing"),
         ("R4", NotRun, ""),
@@ -235,13 +235,13 @@ fn what_only_begins_like_a_quit_is_none() {
 #[apply(test)]
 fn programs_whose_partner_is_gone_say_so_and_end() {
     let check = "            if not line.endswith(b\"\\n\"):\n                fail(\"the client went away without a quit\")\n";
-    Pair::sound().server(check, "            if not line: import time; time.sleep(1000)\n").is_found_to(&[(
+    Pair::sound().server(check, "            if not line: import signal; signal.pause()\n").is_found_to(&[(
         "R7",
         Hung,
         "the server neither ends nor prints anything; the server's screen ends: ",
     )]);
     Pair::sound()
-        .server(check, "            if not line: print('gone'); import time; time.sleep(1000)\n")
+        .server(check, "            if not line: print('gone'); import signal; signal.pause()\n")
         .is_sound();
     Pair::sound().server(check, "            while not line: pass\n").is_found_to(&[(
         "R7",
@@ -252,7 +252,7 @@ fn programs_whose_partner_is_gone_say_so_and_end() {
         "the client ended with status 1 and does not say that the server is gone; it printed: Sent: ";
     let fails = "fail(f\"lost the server: {error.strerror}\")";
     Pair::sound().client(fails, "sys.exit(1)").is_found_to(&[("R9", Fail, silent)]);
-    let hangs = "(print(error.strerror), __import__('time').sleep(1000))";
+    let hangs = "(print(error.strerror), __import__('signal').pause())";
     Pair::sound().client(fails, hangs).is_found_to(&[(
         "R9",
         Hung,

@@ -1,6 +1,6 @@
 //! How much a directory has grown, while something writes to it.
 //!
-//! What always holds: nothing in it is opened or followed, only looked up.
+//! What always holds: no file in it is opened, and no link followed.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -46,16 +46,26 @@ impl Space {
         Space { directory: directory.to_owned(), most, first: free, last: free }
     }
 
-    /// Whether it holds more than it may. Costs next to nothing while its disk loses nothing.
+    /// Whether it was seen to hold more than it may. Costs next to nothing while its disk loses nothing, and is told
+    /// when its disk has lost an eighth of that.
     pub fn is_exceeded(&mut self) -> bool {
         let free = Free::on_disk_of(&self.directory);
-        let (Some(free), Some(first), Some(last)) = (free, self.first, self.last) else { return false };
+        let (Some(free), Some(last)) = (free, self.last) else { return false };
         let bytes = self.most.bytes / STEPS;
         let entries = self.most.entries as u64 / STEPS;
         if free.bytes + bytes > last.bytes && free.entries + entries > last.entries {
             return false;
         }
         self.last = Some(free);
+        self.holds_too_much()
+    }
+
+    /// Whether it holds more than it may now.
+    pub fn holds_too_much(&self) -> bool {
+        let lost = || {
+            let free = Free::on_disk_of(&self.directory)?;
+            Some(self.first?.bytes.saturating_sub(free.bytes))
+        };
         let (mut bytes, mut entries) = (0, 0);
         let mut directories = vec![self.directory.clone()];
         while let Some(directory) = directories.pop() {
@@ -63,7 +73,7 @@ impl Space {
                 Ok(listing) => listing,
                 // All that its disk has lost may be in there.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    bytes += first.bytes.saturating_sub(free.bytes);
+                    bytes += lost().unwrap_or_default();
                     continue;
                 }
                 // It is gone by now.
@@ -103,8 +113,11 @@ mod tests {
         fs::create_dir(place.path().join("inner")).expect("made");
         write("inner/rest", 6 << 20);
         assert!(space.is_exceeded());
+        // What it holds is known also where its disk has lost nothing since.
+        let space = Space::new(place.path(), most);
+        assert!(space.holds_too_much());
         fs::remove_file(place.path().join("inner/rest")).expect("removed");
-        assert!(!Space::new(place.path(), most).is_exceeded());
+        assert!(!space.holds_too_much());
     }
 
     #[apply(test)]
@@ -117,5 +130,6 @@ mod tests {
         // Not every file system counts them.
         let counts = statvfs(place.path()).is_ok_and(|disk| disk.files() > 0);
         assert_eq!(space.is_exceeded(), counts);
+        assert!(space.holds_too_much());
     }
 }

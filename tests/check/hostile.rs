@@ -318,10 +318,9 @@ fn a_build_that_fills_the_disk_is_ended() {
                  time.sleep(600)\\\"";
     let build = build.replace('\n', "\\n");
     fs::write(attack.dir.file("echolog.toml"), format!("build = \"{build}\"\n{PROFILE}")).expect("written");
-    attack
-        .checked("S1", &[])
-        .ends_with(2)
-        .says("the build wrote more than 1024 MiB, or 100000 files, and that is the limit");
+    attack.checked("S1", &[]).ends_with(2).says(
+        "while it was built its directory held more than 1024 MiB, or 100000 files, and that is the limit",
+    );
 }
 
 #[apply(test)]

@@ -42,7 +42,7 @@ fn play_answering(server: &str, client: &str, answers: &[&str], test: impl FnOnc
     needs(&["python3"]);
     let dir = tempfile::tempdir().expect("a directory");
     for (name, code) in [("server.py", server), ("client.py", client)] {
-        fs::write(dir.path().join(name), format!("import os, socket, sys, threading, time\n{code}"))
+        fs::write(dir.path().join(name), format!("import os, signal, socket, sys, threading, time\n{code}"))
             .expect("written");
     }
     let command = |text: &str| Template::command(text).expect("a command");
@@ -95,7 +95,8 @@ fn wait(session: &mut Session, met: impl FnMut(&Session) -> bool) -> Waited {
 
 #[apply(test)]
 fn a_wait_for_what_a_program_does_after_a_sleep_ends_by_the_thing_itself() {
-    play(WAITS, "time.sleep(0.4)\nprint('awake')\ntime.sleep(1000)", |session| {
+    // It is the program that sleeps, for long enough to be seen asleep; the test waits for what it does then.
+    play(WAITS, "time.sleep(0.4)\nprint('awake')\nsignal.pause()", |session| {
         assert_eq!(wait(session, |session| shows(session.client(), "awake")), Waited::Met);
     });
 }
@@ -104,7 +105,7 @@ fn a_wait_for_what_a_program_does_after_a_sleep_ends_by_the_thing_itself() {
 fn a_wait_for_what_does_not_come_ends_when_both_programs_wait() {
     play(WAITS, WAITS, |session| {
         assert_eq!(wait(session, |_| false), Waited::Quiet);
-        assert!(session.now() < Duration::from_secs(5), "{:?}", session.now());
+        assert!(session.clock.now() < Duration::from_secs(5), "{:?}", session.clock.now());
         assert!(!session.server().has_ended() && !session.client().has_ended());
         assert_eq!(session.client().ended_at(), None);
     });
@@ -112,6 +113,7 @@ fn a_wait_for_what_does_not_come_ends_when_both_programs_wait() {
 
 #[apply(test)]
 fn a_thread_that_ticks_does_not_keep_a_wait_from_its_end() {
+    // A program that sleeps again and again is what this is about; the test itself does not.
     let ticks = "
 def tick():
     while True: time.sleep(0.05)
@@ -119,7 +121,7 @@ threading.Thread(target=tick, daemon=True).start()
 ";
     play(WAITS, &format!("{ticks}{WAITS}"), |session| {
         assert_eq!(wait(session, |_| false), Waited::Quiet);
-        assert!(session.now() < Duration::from_secs(5), "{:?}", session.now());
+        assert!(session.clock.now() < Duration::from_secs(5), "{:?}", session.clock.now());
         // It ticks on, and is known to by now.
         assert_eq!(wait(session, |_| false), Waited::Quiet);
     });
@@ -187,9 +189,9 @@ fn all_that_a_program_printed_is_there_once_it_has_ended() {
         assert_eq!(session.both_end().expect("waited"), Waited::Met);
         assert!(shows(session.client(), "line 1999\n"));
         assert_eq!(session.client().ending(), Some(Ending::Exited(0)));
-        assert!(session.client().ended_at().is_some_and(|at| at <= session.now()));
+        assert!(session.client().ended_at().is_some_and(|at| at <= session.clock.now()));
     });
-    play(WAITS, &format!("{prints}\ntime.sleep(1000)"), |session| {
+    play(WAITS, &format!("{prints}\nsignal.pause()"), |session| {
         assert_eq!(session.both_end().expect("waited"), Waited::Quiet);
         assert_eq!(session.ends(Role::Server).expect("waited"), Waited::Quiet);
         session.leave_client_out();
@@ -240,13 +242,34 @@ while True:
 }
 
 #[apply(test)]
+fn a_server_works_where_it_sleeps_and_not_where_it_waits() {
+    // What it counts is how long a program sleeps.
+    let sleeps = "
+while data := peer.recv(65536):
+    time.sleep(0.2)
+    print('got', data.decode(), flush=True)
+";
+    for (server, works) in [(sleeps, true), (SHOWS_ALL, false)] {
+        play(server, SENDS_LINES, |session| {
+            let before = session.effort(Role::Server);
+            assert!(session.say("one").expect("said"));
+            assert_eq!(wait(session, |session| shows(session.server(), "got one")), Waited::Met);
+            // Nothing more comes, and finding that out takes its time.
+            assert_eq!(wait(session, |_| false), Waited::Quiet);
+            let effort = session.effort(Role::Server).saturating_sub(before);
+            assert_eq!(effort >= Duration::from_millis(150), works, "{effort:?}");
+        });
+    }
+}
+
+#[apply(test)]
 fn what_goes_over_another_connection_is_counted() {
     let again = format!("{SHOWS_ALL}other = listener.accept()[0]\n{WAITS}");
     let client = "
 input()
 other = socket.create_connection((sys.argv[1], int(sys.argv[2])))
 other.sendall(b'12345')
-time.sleep(1000)";
+signal.pause()";
     play(&again, client, |session| {
         assert_eq!(session.sent_elsewhere(), 0);
         session.client().type_line("");
@@ -314,7 +337,7 @@ fn several_lines_are_typed_without_waiting() {
 
 #[apply(test)]
 fn an_end_that_was_kept_back_is_passed_on_when_nothing_else_happens() {
-    play(SHOWS_ALL, "input()\npeer.shutdown(socket.SHUT_WR)\ntime.sleep(1000)", |session| {
+    play(SHOWS_ALL, "input()\npeer.shutdown(socket.SHUT_WR)\nsignal.pause()", |session| {
         session.proxy.to_server.keep_end = true;
         session.client().type_line("");
         assert_eq!(wait(session, |session| session.proxy.to_server.end.is_some()), Waited::Met);
@@ -354,7 +377,7 @@ fn where_the_server_listens_is_found_and_that_it_does_not_is_told() {
 
 #[apply(test)]
 fn after_an_interval_the_programs_are_gone_and_the_port_is_the_same() {
-    play(&format!("{SHOWS_ALL}time.sleep(1000)"), SENDS_LINES, |session| {
+    play(&format!("{SHOWS_ALL}signal.pause()"), SENDS_LINES, |session| {
         let port = session.port();
         session.interval();
         assert!(session.server.is_none() && session.client.is_none());
