@@ -347,6 +347,27 @@ fn an_end_that_was_kept_back_is_passed_on_when_nothing_else_happens() {
 }
 
 #[apply(test)]
+fn who_ended_the_connection_first_is_known_whatever_the_other_one_does_then() {
+    let closes = "peer.close()\nsignal.pause()";
+    let leaves = "input()\npeer.close()\nsignal.pause()";
+    play("signal.pause()", leaves, |session| {
+        assert_eq!(session.first_to_end(), None);
+        session.client().type_line("");
+        assert_eq!(wait(session, |session| session.proxy.to_server.end.is_some()), Waited::Met);
+        assert_eq!(session.first_to_end(), Some(Role::Client));
+    });
+    play(&format!("{WAITS}{closes}"), leaves, |session| {
+        session.client().type_line("");
+        assert_eq!(wait(session, |session| session.proxy.to_client.end.is_some()), Waited::Met);
+        assert_eq!(session.first_to_end(), Some(Role::Client));
+    });
+    play(&format!("peer.recv(1)\n{closes}"), &format!("peer.sendall(b'x')\n{WAITS}{closes}"), |session| {
+        assert_eq!(wait(session, |session| session.proxy.to_server.end.is_some()), Waited::Met);
+        assert_eq!(session.first_to_end(), Some(Role::Server));
+    });
+}
+
+#[apply(test)]
 fn where_the_server_listens_is_found_and_that_it_does_not_is_told() {
     play_answering(&format!("{ACCEPTS}{WAITS}"), "", &[], |session| {
         session.start_server().expect("started");
