@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::facts::{self, Words};
 use super::id::Id;
-use super::limits;
+use super::limits::{self, Limit};
 use super::session::Waited;
 use super::tested::Tested;
 use super::traces;
@@ -91,8 +91,8 @@ pub struct Seen {
     pub ending: Option<Ending>,
     /// Whether answers were typed at it.
     pub is_answered: bool,
-    /// The limit that it reached, or that its output is about, in words.
-    pub limit: Option<String>,
+    /// The limit that it reached.
+    pub limit: Option<Limit>,
 }
 
 impl Seen {
@@ -106,8 +106,7 @@ impl Seen {
         // Its end first: what it printed before it is on the screen then.
         let ending = tested.ending();
         let screen = tested.screen();
-        let reached = tested.program.reached().map(|reached| reached.to_string());
-        let limit = reached.or_else(|| limits::told(&screen, tested.program.limits(), tested.is_isolated()));
+        let limit = limits::reached(tested, &screen);
         Seen { role: tested.role, ending, screen, is_answered: tested.is_answered, limit }
     }
 
@@ -135,7 +134,11 @@ impl Seen {
 
     /// The limit that it reached, as the end of a sentence.
     fn at_a_limit(&self) -> String {
-        self.limit.as_ref().map_or_else(String::new, |limit| format!("; {limit}"))
+        self.limit.as_ref().map_or_else(String::new, |limit| format!("; {}", limit.words))
+    }
+
+    fn swarms(&self) -> bool {
+        self.limit.as_ref().is_some_and(|limit| limit.is_of_processes)
     }
 
     /// What decides by itself, whatever the requirement: a crash or a flood.
@@ -143,6 +146,7 @@ impl Seen {
         let role = self.role.word();
         match &self.ending {
             Some(Ending::Flooded) => Some(self.flooded()),
+            Some(_) if self.swarms() => Some(self.flooded()),
             Some(Ending::Signalled(signal)) => Some(
                 ruling(
                     Outcome::Crashed,
@@ -180,7 +184,7 @@ impl Seen {
 
     /// The ruling on a program that printed or sent without end.
     pub fn flooded(&self) -> Ruling {
-        let does = if self.ending == Some(Ending::Flooded) && self.limit.is_some() {
+        let does = if self.swarms() {
             "starts processes or threads without end"
         } else {
             "prints or sends without end"
@@ -304,7 +308,8 @@ mod tests {
     }
 
     fn at_limit(seen: Seen) -> Seen {
-        Seen { limit: Some("it reached its limit of 64 processes".to_string()), ..seen }
+        let limit = Limit { words: "it reached its limit of 3 s".to_string(), is_of_processes: false };
+        Seen { limit: Some(limit), ..seen }
     }
 
     #[apply(test)]
@@ -328,7 +333,7 @@ mod tests {
             ),
             (
                 at_limit(ended("hello\n", 3)),
-                "the client's screen ends: hello (it ended with status 3); it reached its limit of 64 processes",
+                "the client's screen ends: hello (it ended with status 3); it reached its limit of 3 s",
             ),
         ];
         for (seen, wanted) in shown {
@@ -364,11 +369,24 @@ mod tests {
     fn a_flood_of_processes_is_told_from_one_of_output() {
         let happened = |seen: Seen| seen.flooded().happened;
         let killed = client("", Some(Ending::Flooded));
+        let swarm = |seen: Seen| {
+            let words = "it ran 384 processes".to_string();
+            Seen { limit: Some(Limit { words, is_of_processes: true }), ..seen }
+        };
         assert!(happened(killed.clone()).starts_with("the client prints or sends without end; "));
-        assert!(happened(at_limit(killed.clone())).starts_with("the client starts processes or threads"));
-        assert!(happened(at_limit(client("", None))).starts_with("the client prints or sends without end; "));
+        assert!(happened(at_limit(killed.clone())).starts_with("the client prints or sends without end; "));
+        assert!(happened(swarm(killed.clone())).starts_with("the client starts processes or threads"));
         assert_eq!(killed.flooded().advice, None);
-        assert!(at_limit(killed).flooded().advice.is_some());
+        assert!(swarm(killed).flooded().advice.is_some());
+        // One that was refused a process may end in whatever way.
+        let trouble = |seen: Seen| seen.trouble().map(|ruling| ruling.outcome);
+        assert_eq!(trouble(swarm(ended("", 0))), Some(Outcome::Flooded));
+        assert_eq!(
+            trouble(swarm(client("", Some(Ending::Signalled(Signal::SIGABRT))))),
+            Some(Outcome::Flooded)
+        );
+        assert_eq!(trouble(swarm(client("", None))), None);
+        assert_eq!(trouble(ended("", 0)), None);
     }
 
     #[apply(test)]

@@ -1,12 +1,13 @@
-//! The limits that a program's own output is about: the kernel refuses what goes beyond them, and only the
-//! program is told.
+//! The limits that a program has reached: as the kernel tells, or as its own output does, where the kernel refuses
+//! what goes beyond them and only the program is told.
 
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
+use super::tested::Tested;
 use crate::run::computer;
-use crate::run::limits::Limits;
+use crate::run::limits::{Limits, Reached};
 
 /// What programs print when there is no space left on a disk.
 static NO_SPACE: LazyLock<Regex> =
@@ -21,8 +22,54 @@ static NO_MEMORY: LazyLock<Regex> = LazyLock::new(|| {
     .expect("it is tested")
 });
 
+/// What programs print when they are given no more processes or threads, and at times for other reasons.
+static NO_PROCESS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        "Resource temporarily unavailable|resource temporarily unavailable|EAGAIN|[Ee]rrno[ =]11|Cannot fork|\
+         can't start new thread|can't create Thread|native thread|pthread_create|failed to create new OS thread",
+    )
+    .expect("it is tested")
+});
+
+/// No program starts so many processes or threads for each line that it takes or prints.
+const MANY_A_LINE: u64 = 16;
+
+/// A limit that a program has reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// In words.
+    pub words: String,
+    /// Whether it is that of processes and threads.
+    pub is_of_processes: bool,
+}
+
+/// The limit that `tested` has reached, of which `screen` shows all that it has printed.
+pub fn reached(tested: &Tested, screen: &[u8]) -> Option<Limit> {
+    if let Some(reached) = tested.program.reached() {
+        let is_of_processes = matches!(reached, Reached::Processes(..));
+        return Some(Limit { words: reached.to_string(), is_of_processes });
+    }
+    let newlines = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
+    let lines = tested.view(|transcript| transcript.pieces().map(|piece| newlines(piece.bytes)).sum());
+    if let Some((started, limit)) =
+        tested.program.swarm().filter(|(started, _)| swarms(*started, lines, screen))
+    {
+        let words = format!("it started {started} processes and threads, and {limit} at once is the limit");
+        return Some(Limit { words, is_of_processes: true });
+    }
+    let words = told(screen, tested.program.limits(), tested.is_isolated())?;
+    Some(Limit { words, is_of_processes: false })
+}
+
+/// Whether a program that has ended, and started as many processes and threads as it may not run at once, did run
+/// them at once: where it says that it was refused one, or has taken and printed few `lines`. One may start a
+/// process for each message, one after another.
+fn swarms(started: u64, lines: u64, screen: &[u8]) -> bool {
+    started > lines * MANY_A_LINE || NO_PROCESS.is_match(&String::from_utf8_lossy(screen))
+}
+
 /// The limit that `screen` tells of, in words.
-pub fn told(screen: &[u8], limits: &Limits, is_isolated: bool) -> Option<String> {
+fn told(screen: &[u8], limits: &Limits, is_isolated: bool) -> Option<String> {
     let text = String::from_utf8_lossy(screen);
     if is_isolated && NO_SPACE.is_match(&text) {
         return Some(format!("it may write {} MiB to its disk", computer::SPACE_MIB));
@@ -56,5 +103,30 @@ mod tests {
         assert_eq!(told("in memory of space; Resource temporarily unavailable"), "");
         assert_eq!(super::told(b"MemoryError", &Limits::default(), true), None);
         assert_eq!(super::told(b"No space left on device", &limits, false), None);
+    }
+
+    #[apply(test)]
+    fn a_process_for_each_message_is_no_swarm_unless_one_was_refused() {
+        assert!(swarms(1020, 0, b""));
+        assert!(swarms(513, 32, b"ready\n"));
+        assert!(!swarms(512, 32, b"ready\n"));
+        assert!(!swarms(3000, 2000, b"hello\nhello\n"));
+        for screen in [
+            "    if os.fork() == 0:\nBlockingIOError: [Errno 11] Resource temporarily unavailable",
+            "RuntimeError: can't start new thread",
+            "sh: 1: Cannot fork",
+            "bash: fork: retry: Resource temporarily unavailable",
+            "fork: Resource temporarily unavailable",
+            "java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory",
+            "[warning] Failed to start thread: pthread_create failed (EAGAIN) for attributes",
+            "runtime: failed to create new OS thread (have 378 already; errno=11)",
+            "fork/exec /bin/date: resource temporarily unavailable",
+            "Error: spawn date EAGAIN",
+            "can't create Thread: Resource temporarily unavailable (ThreadError)",
+            "Could not fork: error 11 Errno=11",
+            "failed to spawn thread: Os { code: 11, kind: WouldBlock, message: \"Resource temporarily unavailable\" }",
+        ] {
+            assert!(swarms(512, 2000, screen.as_bytes()), "{screen}");
+        }
     }
 }

@@ -457,7 +457,7 @@ impl Stat {
     }
 }
 
-/// The number of the process (or thread) that was made last.
+/// The number of the process (or thread) that was made last in the PID namespace of this process (proc(5)).
 pub(super) fn last_pid() -> i32 {
     fs::read_to_string("/proc/loadavg")
         .ok()

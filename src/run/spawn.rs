@@ -22,7 +22,7 @@ use nix::unistd::{AccessFlags, Pid, access, getpid, pipe2, write};
 use rexpect::process::PtyProcess;
 
 use crate::error::Fault;
-use crate::run::computer::enter::{Inside, enter, settle};
+use crate::run::computer::enter::{Inside, Lifeline, enter, settle};
 use crate::run::fork::exit_now;
 pub use crate::run::fork::without_copies;
 use crate::run::image::Image;
@@ -88,20 +88,20 @@ pub fn spawn(mut command: Command, image: Image) -> anyhow::Result<(Process, Pid
     let ours = teller.try_clone()?;
     let isolated = image.computer.as_ref().is_some_and(|computer| computer.is_isolated());
     let (calls, their_calls) = isolated.then(listening::channel).transpose()?.unzip();
-    let (end_of_line, lifeline) = isolated.then(|| pipe2(OFlag::O_CLOEXEC)).transpose()?.unzip();
+    let (lifeline, their_line) = isolated.then(Lifeline::pair).transpose()?.unzip();
     let before_exec = move || {
         let tell = |number: i32| {
             let _ = write(&ours, &number.to_ne_bytes());
         };
         let computer = image.computer.as_ref();
         let namespaces = computer.and_then(|computer| Some((computer, computer.namespaces()?)));
-        let errno = if let (Some((computer, namespaces)), Some(end_of_line)) = (namespaces, &end_of_line) {
+        let errno = if let (Some((computer, namespaces)), Some(lifeline)) = (namespaces, &their_line) {
             let become_program = |terminal: &OwnedFd| {
                 let Err(errno) =
                     settle(terminal, computer).and_then(|()| image.execute(terminal, their_calls.as_ref()));
                 give_up(&ours, errno)
             };
-            match enter(namespaces, end_of_line, tell, become_program) {
+            match enter(namespaces, lifeline, tell, become_program) {
                 Ok(()) => exit_now(0),
                 Err(errno) => errno,
             }

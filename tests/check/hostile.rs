@@ -87,14 +87,28 @@ fn a_fork_bomb_is_ended_and_its_report_names_the_limit() {
         .checked("S1", &[])
         .ends_with(1)
         .says("S1 flooded")
-        .says("the server starts processes or threads without end")
-        .says("processes and threads at once, and 512 is the limit");
+        .says("the server starts processes or threads without end; ")
+        .says("processes and threads")
+        .says("512");
 }
 
 #[apply(test)]
 fn a_fork_bomb_whose_processes_leave_their_session_is_ended_too() {
     let attack = Attack::by_server("import os\nwhile True:\n    if os.fork() == 0:\n        os.setsid()");
-    attack.checked("S1", &[]).ends_with(1).says("S1 flooded").says("and 512 is the limit");
+    attack
+        .checked("S1", &[])
+        .ends_with(1)
+        .says("S1 flooded")
+        .says("the server starts processes or threads without end");
+}
+
+#[apply(test)]
+fn a_fork_bomb_that_ends_without_a_word_where_it_is_refused_a_process_is_known_all_the_same() {
+    let attack = Attack::by_server(
+        "import os\nwhile True:\n    try:\n        if os.fork() == 0:\n            os.setsid()\n    except OSError:\n        os._exit(0)",
+    );
+    let checked = attack.checked("S1", &[]);
+    checked.ends_with(1).says("S1 flooded").says("the server starts processes or threads without end");
 }
 
 #[apply(test)]

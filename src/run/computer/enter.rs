@@ -8,8 +8,12 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -19,7 +23,7 @@ use nix::sched::{CloneFlags, clone, setns, unshare};
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, read, setsid};
+use nix::unistd::{Pid, setsid};
 use rustix::process::{DumpableBehavior, ioctl_tiocsctty, set_dumpable_behavior};
 
 use super::holder::{self, NAMESPACES};
@@ -30,6 +34,31 @@ use crate::run::processes;
 /// The stack of a process until it executes its program, in bytes.
 const STACK: usize = 256 << 10;
 
+/// How long the first process may take to answer, which does nothing else.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection to the first process of a program's PID namespace, which ends when it is closed.
+#[derive(Clone, Debug)]
+pub struct Lifeline(Arc<UnixStream>);
+
+impl Lifeline {
+    /// Both ends: this process's, and the first process's.
+    pub fn pair() -> anyhow::Result<(Lifeline, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_read_timeout(Some(PATIENCE))?;
+        Ok((Lifeline(Arc::new(ours)), theirs))
+    }
+
+    /// How many processes and threads the program has started so far, itself included, also those that have
+    /// ended; `None` where the first process does not say.
+    pub fn started(&self) -> Option<u64> {
+        let mut answer = [0; 4];
+        (&*self.0).write_all(&[0]).and_then(|()| (&*self.0).read_exact(&mut answer)).ok()?;
+        // The first process has the first number.
+        u64::try_from(i32::from_ne_bytes(answer)).ok()?.checked_sub(1)
+    }
+}
+
 /// The processes of a program on an isolated computer, as this process sees them.
 #[derive(Debug)]
 pub struct Inside {
@@ -37,38 +66,50 @@ pub struct Inside {
     init: Pid,
     /// The program, unless it could not be started.
     program: Option<Pid>,
-    /// The first process ends when this is closed.
-    _lifeline: OwnedFd,
+    /// Where the first process answers.
+    pub lifeline: Lifeline,
     reaped: AtomicBool,
 }
 
 impl Inside {
-    /// The processes `init`, which ends when `lifeline` is closed, and `program`.
-    pub fn new(init: Pid, program: Option<Pid>, lifeline: OwnedFd) -> Inside {
-        Inside { init, program, _lifeline: lifeline, reaped: AtomicBool::new(false) }
+    /// The processes `init`, at the other end of `lifeline`, and `program`.
+    pub fn new(init: Pid, program: Option<Pid>, lifeline: Lifeline) -> Inside {
+        Inside { init, program, lifeline, reaped: AtomicBool::new(false) }
     }
 
     /// The program's processes, without itself and those that have ended: all that it started, and all
     /// that they did.
     pub fn others(&self) -> BTreeSet<i32> {
-        let mut found = BTreeSet::new();
-        let mut parents: Vec<i32> =
-            [Some(self.init), self.program].into_iter().flatten().map(Pid::as_raw).collect();
-        while let Some(parent) = parents.pop() {
-            for child in children(parent) {
-                if is_alive(child) && found.insert(child) {
-                    parents.push(child);
-                }
-            }
-        }
+        let mut found = self.processes(u64::MAX).0;
+        found.retain(|pid| ![Some(self.init), self.program].contains(&Some(Pid::from_raw(*pid))));
         found
     }
 
-    /// How many processes and threads the program has now, itself included.
-    pub fn tasks(&self) -> u64 {
-        let processes = self.others().into_iter().chain(self.program.map(Pid::as_raw));
-        let threads = |pid: i32| fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
-        processes.map(|pid| threads(pid) as u64).sum()
+    /// How many processes and threads the program has now, itself included, counted no further than `enough`.
+    pub fn tasks(&self, enough: u64) -> u64 {
+        self.processes(enough).1
+    }
+
+    /// The first process, the program and all that it started, and how many threads they have without the first
+    /// process's; no more of them than have `enough` threads.
+    fn processes(&self, enough: u64) -> (BTreeSet<i32>, u64) {
+        let mut parents: Vec<i32> =
+            [Some(self.init), self.program].into_iter().flatten().map(Pid::as_raw).collect();
+        let mut found: BTreeSet<i32> = parents.iter().copied().collect();
+        let mut tasks = 0;
+        while let Some(parent) = parents.pop().filter(|_| tasks < enough) {
+            let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+            for thread in threads {
+                tasks += u64::from(parent != self.init.as_raw());
+                let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+                for child in children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()) {
+                    if is_alive(child) && found.insert(child) {
+                        parents.push(child);
+                    }
+                }
+            }
+        }
+        (found, tasks)
     }
 
     /// Kills everything.
@@ -97,15 +138,6 @@ impl Drop for Inside {
     }
 }
 
-/// The children of a process, of any of its threads.
-fn children(pid: i32) -> Vec<i32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect()
-}
-
 /// A process that has memory is alive, and this is soon told; one whose main thread has ended shows none, and may be
 /// alive.
 fn is_alive(pid: i32) -> bool {
@@ -118,7 +150,7 @@ fn is_alive(pid: i32) -> bool {
 /// `tell` is given their numbers out here.
 pub(in crate::run) fn enter(
     namespaces: impl AsFd,
-    lifeline: &OwnedFd,
+    lifeline: &UnixStream,
     tell: impl Fn(i32),
     mut become_program: impl FnMut(&OwnedFd) -> Infallible,
 ) -> nix::Result<()> {
@@ -126,7 +158,7 @@ pub(in crate::run) fn enter(
     leave(&terminal)?;
     setns(namespaces, NAMESPACES)?;
     unshare(CloneFlags::CLONE_NEWPID)?;
-    tell(sibling(|| wait_for_end(lifeline))?.as_raw());
+    tell(sibling(|| answer_until_closed(lifeline))?.as_raw());
     tell(sibling(|| match become_program(&terminal) {})?.as_raw());
     Ok(())
 }
@@ -182,8 +214,9 @@ fn sibling(mut work: impl FnMut()) -> nix::Result<Pid> {
     }
 }
 
-/// What the first process of a PID namespace does.
-fn wait_for_end(lifeline: &OwnedFd) {
+/// What the first process of a PID namespace does: for each byte it says which number a process or thread of the
+/// namespace was given last.
+fn answer_until_closed(mut lifeline: &UnixStream) {
     // Its children have to be waited for by no one then.
     let alone = ignore(Signal::SIGCHLD)
         .and_then(|()| SigSet::all().thread_set_mask())
@@ -191,6 +224,11 @@ fn wait_for_end(lifeline: &OwnedFd) {
     // It has a copy of all that this process had in its memory.
     let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     if alone.is_ok() && hidden.is_ok() {
-        while read(lifeline, &mut [0]) == Err(Errno::EINTR) {}
+        while lifeline.read_exact(&mut [0]).is_ok() {
+            let last = processes::last_pid().to_ne_bytes();
+            if lifeline.write_all(&last).is_err() {
+                return;
+            }
+        }
     }
 }

@@ -97,6 +97,20 @@ fn nothing_that_a_program_starts_outlives_it() {
 }
 
 #[apply(test)]
+fn what_a_program_has_started_is_counted_also_when_it_has_ended() {
+    let computers = computers(&Files::default());
+    let swarm = |count: u64| {
+        let script = format!("i=0; while [ $i -lt {count} ]; do (:); i=$((i + 1)); done");
+        let program = start(&computers.server, &script);
+        assert!(program.wait_end(SOON).seen().is_some());
+        program.swarm()
+    };
+    let limit = Limits::default().processes.expect("a limit");
+    assert_eq!(swarm(limit), Some((limit + 1, limit)));
+    assert_eq!(swarm(limit / 2), None);
+}
+
+#[apply(test)]
 fn only_working_directories_and_memory_can_be_written_to() {
     let scratch = tempfile::Builder::new().prefix("echolog-").tempdir().expect("a directory");
     let make = |name: &str| {

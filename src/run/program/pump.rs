@@ -12,13 +12,18 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
-use super::state::{Exceeded, Shared, Shown};
+use super::state::{Exceeded, Shared, Shown, Used};
 use super::usage;
 use crate::run::clock::{Clock, lock};
+use crate::run::computer::enter::Lifeline;
+use crate::run::processes;
 use crate::run::transcript::Stream;
 
 /// How long the output of a program that has ended is waited for, where something keeps it open.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// A program that has started fewer processes and threads has reached no limit on them.
+const FEW: i32 = 256;
 
 /// What that thread works on.
 pub(super) struct Pump {
@@ -30,6 +35,8 @@ pub(super) struct Pump {
     pub(super) limit: usize,
     /// How many processes the kernel had ended for want of memory before.
     pub(super) kills: u64,
+    /// Who knows how many processes it has started.
+    pub(super) lifeline: Option<Lifeline>,
 }
 
 impl Pump {
@@ -73,7 +80,7 @@ impl Pump {
             if alive && let Some(status) = self.death() {
                 alive = false;
                 silence = SILENCE.try_into().unwrap_or(PollTimeout::NONE);
-                let used = usage::of_ended(self.pid, self.kills);
+                let used = Used { started: self.started(), ..usage::of_ended(self.pid, self.kills) };
                 let mut state = lock(&self.shared.state);
                 state.used = used;
                 state.exited = Some((status, self.clock.now()));
@@ -103,6 +110,14 @@ impl Pump {
                 self.clock.notify();
             }
         }
+    }
+
+    /// How many processes and threads it has started, itself included, if the whole machine has started as many
+    /// as are worth the question.
+    fn started(&self) -> Option<u64> {
+        let since = processes::last_pid() - self.pid.as_raw();
+        // Numbers begin again when there are no more.
+        self.lifeline.as_ref().filter(|_| !(0..FEW).contains(&since))?.started()
     }
 
     /// Ends the program, because this machine can no longer tell what it shows.

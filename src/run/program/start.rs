@@ -92,6 +92,7 @@ impl Program {
             counted: Mutex::new((pid.as_raw(), 0)),
             session: Arc::new(Mutex::new(processes::Session::of(pid.as_raw()))),
         };
+        let inside = program.process.as_ref().and_then(|process| process.inside.as_ref());
         let death = pidfd(pid).context("the process cannot be watched")?;
         let pump = Pump {
             pid,
@@ -101,6 +102,7 @@ impl Program {
             clock: clock.clone(),
             limit: limits.output,
             kills: kills_for_memory(),
+            lifeline: inside.map(|inside| inside.lifeline.clone()),
         };
         program.pump = Some(thread::Builder::new().name("pump".to_owned()).spawn(move || pump.run())?);
         Ok(program)

@@ -71,6 +71,8 @@ pub(super) struct Used {
     /// Bytes of memory, of the process of its that used most.
     pub(super) memory: u64,
     pub(super) cpu: Duration,
+    /// The processes and threads that it had started, itself included, where that was asked for.
+    pub(super) started: Option<u64>,
     /// Whether the kernel had to end processes for want of memory since it was started.
     pub(super) memory_was_short: bool,
 }

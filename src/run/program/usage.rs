@@ -23,7 +23,7 @@ impl Program {
     pub(super) fn bound_processes(&self) {
         let inside = self.process.as_ref().and_then(|process| process.inside.as_ref());
         let (Some(limit), Some(inside)) = (self.limits.processes, inside) else { return };
-        let bound = limit / 4 * 3;
+        let bound = bound(limit);
         let last = processes::last_pid();
         {
             let mut counted = lock(&self.counted);
@@ -31,7 +31,7 @@ impl Program {
             if last >= counted.0 && counted.1 + u64::from((last - counted.0).unsigned_abs()) < bound {
                 return;
             }
-            *counted = (last, inside.tasks());
+            *counted = (last, inside.tasks(bound));
             if counted.1 < bound {
                 return;
             }
@@ -39,6 +39,13 @@ impl Program {
         let count = lock(&self.counted).1;
         lock(&self.shared.state).exceeded.get_or_insert(Exceeded::Processes(count));
         inside.kill();
+    }
+
+    /// How many processes and threads it had started when it ended, and how many it may run at once, if they were
+    /// more than may run. One that starts them without end may end by itself, where it is refused one.
+    pub fn swarm(&self) -> Option<(u64, u64)> {
+        let started = lock(&self.shared.state).used.started?;
+        self.limits.processes.filter(|limit| started >= bound(*limit)).map(|limit| (started, limit))
     }
 
     /// What it may use.
@@ -97,6 +104,11 @@ impl Program {
     }
 }
 
+/// So many processes and threads are too many, before the kernel refuses one.
+fn bound(limit: u64) -> u64 {
+    limit / 4 * 3
+}
+
 /// How many processes the kernel has ended for want of memory since it was booted (proc(5)).
 pub(super) fn kills_for_memory() -> u64 {
     let counters = fs::read_to_string("/proc/vmstat").unwrap_or_default();
@@ -132,5 +144,6 @@ pub(super) fn of_ended(pid: Pid, kills: u64) -> Used {
         memory: usage.ru_maxrss.unsigned_abs() << 10,
         cpu: time(usage.ru_utime) + time(usage.ru_stime),
         memory_was_short: kills_for_memory() > kills,
+        started: None,
     }
 }
