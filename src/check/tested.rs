@@ -104,7 +104,7 @@ impl Tested {
             return None;
         }
         let mut activity = self.program.activity();
-        let unheard = activity.at_terminal && activity.turns == self.typed_at.get();
+        let unheard = activity.unread && activity.at_terminal && activity.turns == self.typed_at.get();
         activity.running |= unheard || !self.program.took_all();
         Some(activity)
     }

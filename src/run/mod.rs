@@ -27,4 +27,5 @@ pub mod sockets;
 pub mod space;
 pub mod spawn;
 pub mod streams;
+mod terminal;
 pub mod transcript;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::unistd::{Pid, getsid};
 
+use super::terminal;
+
 /// What the processes at one terminal are doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -21,6 +23,8 @@ pub struct Activity {
     /// last: it is in read(2) on it, or in poll(2), select(2) or `epoll_wait(2)` with it among the files
     /// waited for, and it has run since that line was typed.
     pub at_terminal: bool,
+    /// A line was typed, and not all of it was read when this look began.
+    pub unread: bool,
     /// How often the threads that wait for the terminal were put on a processor so far.
     pub turns_at_terminal: u64,
     /// How often their threads were put on a processor so far: when two looks give the same number,
@@ -53,8 +57,9 @@ pub struct Session {
     last_pid: i32,
     /// The threads that waited for the terminal at the last look.
     waiting: Vec<PathBuf>,
-    /// Their turns when a line was typed. The line is on its way to them until they have had another.
-    typed_at: Option<u64>,
+    /// Their turns when a line was typed, and this side of the terminal. The line is on its way to them until it was
+    /// read. One that was on a processor just then needs no further turn for that.
+    typed_at: Option<(u64, File)>,
     /// Whether anything was ever typed at them.
     has_keyboard: bool,
 }
@@ -81,7 +86,11 @@ impl Session {
             self.members.insert(self.leader);
             self.last_pid = last_pid;
         }
-        let mut activity = Activity::default();
+        // Before the look: what reads a line in between is seen to run, or to wait again.
+        if self.typed_at.as_ref().is_some_and(|(_, keyboard)| !terminal::has_unread(keyboard)) {
+            self.typed_at = None;
+        }
+        let mut activity = Activity { unread: self.typed_at.is_some(), ..Activity::default() };
         let mut turns_waiting = 0;
         self.waiting.clear();
         for &pid in &self.members {
@@ -92,10 +101,8 @@ impl Session {
         }
         activity.at_terminal = !self.waiting.is_empty();
         activity.turns_at_terminal = turns_waiting;
-        if activity.at_terminal && self.typed_at == Some(turns_waiting) {
+        if activity.at_terminal && self.typed_at.as_ref().is_some_and(|(turns, _)| *turns == turns_waiting) {
             (activity.at_terminal, activity.running) = (false, true);
-        } else {
-            self.typed_at = None;
         }
         activity
     }
@@ -112,9 +119,9 @@ impl Session {
 
     /// To be called right before a line is typed: a terminal shows a line before it hands it over, so
     /// that neither its echo nor a thread that waits for the terminal tells that the line has come to it.
-    pub fn will_be_typed_at(&mut self) {
-        let turns = || self.waiting.iter().filter_map(|thread| Some(turns(thread)?.0)).sum();
-        self.typed_at = (!self.waiting.is_empty()).then(turns);
+    pub fn will_be_typed_at(&mut self, keyboard: File) {
+        let turns = self.waiting.iter().filter_map(|thread| Some(turns(thread)?.0)).sum();
+        self.typed_at = Some((turns, keyboard));
         self.has_keyboard = true;
     }
 }

@@ -195,6 +195,7 @@ mod tests {
     const BLOCKED: Activity = Activity {
         running: false,
         at_terminal: false,
+        unread: false,
         turns_at_terminal: 0,
         turns: 7,
         naps: false,

@@ -94,6 +94,17 @@ fn wait(session: &mut Session, met: impl FnMut(&Session) -> bool) -> Waited {
 }
 
 #[apply(test)]
+fn a_line_that_was_read_by_a_client_that_did_not_run_again_is_no_work_to_be_done() {
+    play(SHOWS_ALL, SENDS_LINES, |session| {
+        assert_eq!(session.settle().expect("waited"), Waited::Met);
+        let client = session.client();
+        client.typed_at.set(client.activity().expect("it runs").turns);
+        let activity = client.activity().expect("it runs");
+        assert!(activity.at_terminal && !activity.running, "{activity:?}");
+    });
+}
+
+#[apply(test)]
 fn a_wait_for_what_a_program_does_after_a_sleep_ends_by_the_thing_itself() {
     // It is the program that sleeps, for long enough to be seen asleep; the test waits for what it does then.
     play(WAITS, "time.sleep(0.4)\nprint('awake')\nsignal.pause()", |session| {

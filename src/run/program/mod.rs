@@ -17,16 +17,12 @@ mod usage;
 use std::fs::File;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
-use rustix::fs::OFlags;
-use rustix::pty::OpenptFlags;
 
 pub use self::inspect::Watcher;
 use self::state::{Shared, State};
@@ -37,6 +33,7 @@ pub use crate::run::outcome::{Ending, Run, Survivor};
 use crate::run::processes;
 use crate::run::spawn::{Process, without_copies};
 pub use crate::run::streams::{Errors, Input, Output, Streams};
+use crate::run::terminal;
 use crate::run::transcript::Stream;
 
 /// A program under test that was started.
@@ -88,38 +85,28 @@ impl Program {
     /// stands in the transcript, all of that does, however late the kernel brought it. `false` when there
     /// is no room for it.
     pub fn mark_screen(&self, mark: &[u8]) -> anyhow::Result<bool> {
-        let Some(screen) = self.terminal()? else { return Ok(false) };
+        let Some(process) = &self.process else { return Ok(false) };
+        let screen = terminal::as_program(&process.terminal()?)?;
         Ok((&screen).write(mark).is_ok_and(|count| count == mark.len()))
     }
 
-    /// Its terminal, as it has it open itself.
-    fn terminal(&self) -> anyhow::Result<Option<File>> {
-        let Some(process) = &self.process else { return Ok(None) };
-        let at_once = OpenptFlags::from_bits_retain(OFlags::NONBLOCK.bits());
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC | at_once;
-        Ok(Some(File::from(rustix::pty::ioctl_tiocgptpeer(process.terminal()?, flags)?)))
-    }
-
-    /// Waits until what was typed has come to whoever reads the terminal. A thread of the kernel brings it,
-    /// on a busy machine not at once; who polls a terminal waits for that (Linux, `drivers/tty/n_tty.c`,
-    /// `n_tty_poll`). So a program that reads its terminal is awake when this returns.
-    fn hand_over(&self) {
-        if self.input == Input::Terminal
-            && let Ok(Some(terminal)) = self.terminal()
-        {
-            let _ = poll(&mut [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
-        }
+    /// This side of its terminal, if it reads that.
+    fn keyboard(&self) -> Option<File> {
+        self.process.as_ref().filter(|_| self.input == Input::Terminal)?.terminal().ok()
     }
 
     /// Types `bytes` at it, or feeds them to its standard input. Does not wait until it takes them.
     pub fn type_bytes(&self, bytes: &[u8]) {
-        if self.input == Input::Terminal && bytes.contains(&b'\n') {
-            lock(&self.session).will_be_typed_at();
+        let keyboard = self.keyboard();
+        if let Some(keyboard) = keyboard.as_ref().filter(|_| bytes.contains(&b'\n'))
+            && let Ok(keyboard) = keyboard.try_clone()
+        {
+            lock(&self.session).will_be_typed_at(keyboard);
         }
         let mut state = lock(&self.shared.state);
         state.transcript.push(self.clock.now(), Stream::Typed, bytes);
         self.feed(state, bytes);
-        self.hand_over();
+        keyboard.as_ref().map(terminal::has_unread);
     }
 
     /// Types the end of input (Ctrl-D) at it, or closes its standard input.
@@ -127,7 +114,7 @@ impl Program {
         let mut state = lock(&self.shared.state);
         if self.input == Input::Terminal {
             self.feed(state, b"\x04");
-            self.hand_over();
+            self.keyboard().as_ref().map(terminal::has_unread);
         } else {
             state.closing = true;
             self.feed(state, b"");

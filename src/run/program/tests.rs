@@ -87,6 +87,27 @@ fn the_end_of_input_is_typed_at_a_terminal() {
 }
 
 #[apply(test)]
+fn a_line_that_was_read_is_waited_for_no_longer_however_seldom_its_reader_ran() {
+    let program = at_terminal(&spec("cat"));
+    assert_eq!(program.wait_at_terminal(SOON), Waited::Seen(true));
+    // As if it had been on a processor when a line was typed, and had read it before it gave that up.
+    lock(&program.session).will_be_typed_at(program.keyboard().expect("a terminal"));
+    assert_eq!(program.wait_at_terminal(SOON), Waited::Seen(true));
+}
+
+#[apply(test)]
+fn a_line_that_nobody_has_read_is_seen() {
+    let program = at_terminal(&shell("sleep 1000 & read line; wait"));
+    program.type_bytes(b"one\n");
+    let is_read = || (!program.activity().unread).then_some(());
+    assert_eq!(program.clock().watch(SOON, is_read), Waited::Seen(()));
+    program.type_bytes(b"two\n");
+    for _ in 0..3 {
+        assert!(program.activity().unread);
+    }
+}
+
+#[apply(test)]
 fn a_program_finds_a_plain_world_whatever_the_harness_was_started_in() {
     let program = at_terminal(&shell(
         "echo $TERM-$PYTHONUNBUFFERED; stty size; ls /proc/self/fd | wc -l; tail -1 /dev/null; \
