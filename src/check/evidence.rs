@@ -190,10 +190,14 @@ impl Seen {
             "prints or sends without end"
         };
         let ruling = ruling(Outcome::Flooded, format!("the {} {does}; {}", self.role.word(), self.shows()));
-        if self.limit.is_some() {
-            return ruling.advise("Look for the loop that does not end.");
+        match &self.limit {
+            Some(limit) if limit.is_of_processes => ruling.advise(
+                "Look for the loop that does not end, and wait for each process that the program starts: one that has \
+                 ended counts until then.",
+            ),
+            Some(_) => ruling.advise("Look for the loop that does not end."),
+            None => ruling,
         }
-        ruling
     }
 
     /// Its exit status; or a ruling on a program that had to end and did not, or crashed.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here changes anything. Linux only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,9 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Session {
     leader: i32,
     members: BTreeSet<i32>,
+    /// Those that have ended and were not waited for: how often and for how long they were on a processor. There may
+    /// be hundreds, and nothing about them changes any more.
+    ended: BTreeMap<i32, (u64, Duration)>,
     last_pid: i32,
     /// The threads that waited for the terminal at the last look.
     waiting: Vec<PathBuf>,
@@ -70,6 +73,7 @@ impl Session {
         Session {
             leader,
             members: BTreeSet::from([leader]),
+            ended: BTreeMap::new(),
             last_pid: leader,
             waiting: Vec::new(),
             typed_at: None,
@@ -82,8 +86,12 @@ impl Session {
         // Where no process was made anywhere since the last look, the session has no new member.
         let last_pid = last_pid();
         if last_pid != self.last_pid {
-            self.members = younger(self.leader, |pid| session(pid) == Some(self.leader));
-            self.members.insert(self.leader);
+            let is_member = |pid: i32| session(pid) == Some(self.leader);
+            self.members.retain(|&pid| pid == self.leader || is_member(pid));
+            self.ended.retain(|pid, _| is_member(*pid));
+            let is_known = |pid: i32| self.members.contains(&pid) || self.ended.contains_key(&pid);
+            let new = younger(self.leader, |pid| is_member(pid) && !is_known(pid));
+            self.members.extend(new);
             self.last_pid = last_pid;
         }
         // Before the look: what reads a line in between is seen to run, or to wait again.
@@ -93,12 +101,21 @@ impl Session {
         let mut activity = Activity { unread: self.typed_at.is_some(), ..Activity::default() };
         let mut turns_waiting = 0;
         self.waiting.clear();
-        for &pid in &self.members {
-            look_at(pid, self.has_keyboard, &mut activity, |thread, turns| {
+        for (turns, spent) in self.ended.values() {
+            activity.turns += turns;
+            activity.spent += *spent;
+        }
+        self.members.retain(|&pid| {
+            let before = (activity.turns, activity.spent);
+            let has_ended = look_at(pid, self.has_keyboard, &mut activity, |thread, turns| {
                 self.waiting.push(thread.to_owned());
                 turns_waiting += turns;
             });
-        }
+            if has_ended && pid != self.leader {
+                self.ended.insert(pid, (activity.turns - before.0, activity.spent.saturating_sub(before.1)));
+            }
+            pid == self.leader || !has_ended
+        });
         activity.at_terminal = !self.waiting.is_empty();
         activity.turns_at_terminal = turns_waiting;
         if activity.at_terminal && self.typed_at.as_ref().is_some_and(|(turns, _)| *turns == turns_waiting) {
@@ -127,15 +144,17 @@ impl Session {
 }
 
 /// Adds what the threads of `pid` are doing to `activity`, except whether they wait for the terminal:
-/// those that do are given to `waits`, with their turns.
-fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: impl FnMut(&Path, u64)) {
+/// those that do are given to `waits`, with their turns. Whether it has ended, and was not waited for yet.
+fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: impl FnMut(&Path, u64)) -> bool {
     let (mut count, mut pauses, mut runs) = (0, Vec::new(), false);
+    let mut ended = 0;
     for thread in threads(pid) {
         let Some((turns, spent)) = turns(&thread) else { continue };
         count += 1;
         activity.spent += spent;
         activity.turns += turns;
         let call = fs::read_to_string(thread.join("syscall"));
+        let has_ended = || Stat::of(&thread).is_none_or(|stat| stat.has_ended());
         if self::turns(&thread).is_none_or(|(now, _)| now != turns) {
             // It ran while we looked.
             runs = true;
@@ -145,10 +164,16 @@ fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: imp
             Ok(call) if call.starts_with("running") => {
                 // One that has ended and was not waited for yet is not running. The others may be, though it is
                 // the main thread: of a process that ends, each ends by itself.
-                runs |= Stat::of(&thread).is_some_and(|stat| !stat.has_ended());
+                let has_ended = has_ended();
+                runs |= !has_ended;
+                ended += u32::from(has_ended);
             }
             Ok(call) => {
                 let Some(call) = Call::parse(&call) else { continue };
+                if call.is_none() && has_ended() {
+                    ended += 1;
+                    continue;
+                }
                 if call.waits_for_this_process() || (!call.waits_for_others() && is_held(&thread)) {
                     // It goes on as soon as this machine lets it: when a page of it was read, for example.
                     runs = true;
@@ -168,7 +193,7 @@ fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: imp
             }
             // Where the kernel does not tell the call, a thread that sleeps may be waiting for anything.
             Err(_) => match Stat::of(&thread) {
-                Some(stat) if stat.has_ended() => {}
+                Some(stat) if stat.has_ended() => ended += 1,
                 Some(stat) if stat.state == b'S' => waits(&thread, turns),
                 Some(_) => runs = true,
                 None => {}
@@ -188,6 +213,8 @@ fn look_at(pid: i32, has_keyboard: bool, activity: &mut Activity, mut waits: imp
         activity.running = true;
         activity.faults += Stat::of_process(pid).map_or(0, |stat| stat.faults);
     }
+    // One that was made while we looked is not among them.
+    count > 0 && ended == count && self::has_ended(pid)
 }
 
 /// A wait that ends by itself after `time`.
@@ -255,6 +282,11 @@ impl Call {
         let number = fields.next()?.parse().ok()?;
         let hex = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
         Some(Call { number, arguments: fields.filter_map(hex).collect() })
+    }
+
+    /// Whether it is none: the thread does something else in the kernel, or has ended.
+    fn is_none(&self) -> bool {
+        self.number == -1
     }
 
     fn is(&self, numbers: &[libc::c_long]) -> bool {
@@ -648,6 +680,26 @@ mod tests {
         let ends = within(&mut session, &|session| session.is_ending() && has_ended(pid));
         child.wait().expect("cat ends");
         assert!(waits && ends, "{waits} {ends}");
+    }
+
+    #[apply(test)]
+    fn a_member_that_has_ended_and_was_not_waited_for_is_looked_at_once_and_its_turns_go_on_counting() {
+        crate::common::harness::needs(&["setsid"]);
+        let mut child = std::process::Command::new("setsid");
+        let mut child = child.args(["sh", "-c", "true & exec sleep 1000"]).spawn().expect("setsid");
+        let pid = child.id().cast_signed();
+        let mut session = Session::of(pid);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while (session.activity().running || session.ended.is_empty()) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        let (first, second) = (session.activity(), session.activity());
+        let own = turns(Path::new(&format!("/proc/{pid}"))).map(|(turns, _)| turns);
+        child.kill().expect("there");
+        child.wait().expect("it ends");
+        assert_eq!((session.members, session.ended.len()), (BTreeSet::from([pid]), 1));
+        assert_eq!(first, second);
+        assert!(Some(first.turns) > own && !first.running, "{first:?} {own:?}");
     }
 
     #[apply(test)]
