@@ -49,7 +49,7 @@ fn main() {
             judged(&dir)
         })
     };
-    harness::run(names.into_iter().map(test).collect());
+    harness::run_beside(names.into_iter().map(test).collect(), 2);
 }
 
 fn judged(dir: &str) -> Result<Completion, Failed> {

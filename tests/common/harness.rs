@@ -7,6 +7,7 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -106,9 +107,16 @@ pub fn registered() -> Vec<Test> {
     inventory::iter::<Function>.into_iter().map(Test::from).collect()
 }
 
-/// Runs `tests`, lists the ignored ones at the end, and exits.
-pub fn run(mut tests: Vec<Test>) -> ! {
+/// Runs `tests`, one for each processor at a time, lists the ignored ones at the end, and exits.
+pub fn run(tests: Vec<Test>) -> ! {
+    run_beside(tests, 1)
+}
+
+/// The same, `each` for each processor: for tests that wait much of their time.
+pub fn run_beside(mut tests: Vec<Test>, each: usize) -> ! {
     let mut arguments = Arguments::from_args();
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(processors * each);
     // A person who asks for certain tests wants their names; a run of all of them is one character a test.
     arguments.quiet |= arguments.filter.is_none() && arguments.format.is_none();
     report_panics_with_tests();
