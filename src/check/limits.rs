@@ -54,7 +54,9 @@ pub fn reached(tested: &Tested, screen: &[u8]) -> Option<Limit> {
     if let Some((started, limit)) =
         tested.program.swarm().filter(|(started, _)| swarms(*started, lines, screen))
     {
-        let words = format!("it started {started} processes and threads, and {limit} at once is the limit");
+        let words = format!(
+            "it ran too many of its {started} processes and threads at once, and {limit} is the limit"
+        );
         return Some(Limit { words, is_of_processes: true });
     }
     let words = told(screen, tested.program.limits(), tested.is_isolated())?;

@@ -41,8 +41,9 @@ impl Program {
         inside.kill();
     }
 
-    /// How many processes and threads it had started when it ended, and how many it may run at once, if they were
-    /// more than may run. One that starts them without end may end by itself, where it is refused one.
+    /// How many processes and threads it had started when it ended, and how many it may run at once; `None` if it
+    /// had started too few to be ended for that. One that starts them without end may end by itself, where it is
+    /// refused one.
     pub fn swarm(&self) -> Option<(u64, u64)> {
         let started = lock(&self.shared.state).used.started?;
         self.limits.processes.filter(|limit| started >= bound(*limit)).map(|limit| (started, limit))
