@@ -1,35 +1,47 @@
 //! The limits that a program has reached: as the kernel tells, or as its own output does, where the kernel refuses
 //! what goes beyond them and only the program is told.
 
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
+use memchr::memmem;
 
 use super::tested::Tested;
 use crate::run::computer;
 use crate::run::limits::{Limits, Reached};
 
 /// What programs print when there is no space left on a disk.
-static NO_SPACE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"No space left on device|ENOSPC").expect("it is tested"));
+const NO_SPACE: &[&str] = &["No space left on device", "ENOSPC"];
 
 /// What programs print when they are given no more memory.
-static NO_MEMORY: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        "MemoryError|NoMemory|bad_alloc|OutOfMemory|Cannot allocate memory|ENOMEM|[Oo]ut of memory|\
-         memory allocation of|llocation failed|failed to allocate memory|Allowed memory size",
-    )
-    .expect("it is tested")
-});
+const NO_MEMORY: &[&str] = &[
+    "MemoryError",
+    "NoMemory",
+    "bad_alloc",
+    "OutOfMemory",
+    "Cannot allocate memory",
+    "ENOMEM",
+    "Out of memory",
+    "out of memory",
+    "memory allocation of",
+    "llocation failed",
+    "failed to allocate memory",
+    "Allowed memory size",
+];
 
 /// What programs print when they are given no more processes or threads, and at times for other reasons.
-static NO_PROCESS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        "Resource temporarily unavailable|resource temporarily unavailable|EAGAIN|[Ee]rrno[ =]11|Cannot fork|\
-         can't start new thread|can't create Thread|native thread|pthread_create|failed to create new OS thread",
-    )
-    .expect("it is tested")
-});
+const NO_PROCESS: &[&str] = &[
+    "Resource temporarily unavailable",
+    "resource temporarily unavailable",
+    "EAGAIN",
+    "Errno 11",
+    "errno 11",
+    "Errno=11",
+    "errno=11",
+    "Cannot fork",
+    "can't start new thread",
+    "can't create Thread",
+    "native thread",
+    "pthread_create",
+    "failed to create new OS thread",
+];
 
 /// No program starts so many processes or threads for each line that it takes or prints.
 const MANY_A_LINE: u64 = 16;
@@ -67,17 +79,20 @@ pub fn reached(tested: &Tested, screen: &[u8]) -> Option<Limit> {
 /// them at once: where it says that it was refused one, or has taken and printed few `lines`. One may start a
 /// process for each message, one after another.
 fn swarms(started: u64, lines: u64, screen: &[u8]) -> bool {
-    started > lines * MANY_A_LINE || NO_PROCESS.is_match(&String::from_utf8_lossy(screen))
+    started > lines * MANY_A_LINE || has_any(screen, NO_PROCESS)
 }
 
 /// The limit that `screen` tells of, in words.
 fn told(screen: &[u8], limits: &Limits, is_isolated: bool) -> Option<String> {
-    let text = String::from_utf8_lossy(screen);
-    if is_isolated && NO_SPACE.is_match(&text) {
+    if is_isolated && has_any(screen, NO_SPACE) {
         return Some(format!("it may write {} MiB to its disk", computer::SPACE_MIB));
     }
-    let bytes = limits.address_space.filter(|_| NO_MEMORY.is_match(&text))?;
+    let bytes = limits.address_space.filter(|_| has_any(screen, NO_MEMORY))?;
     Some(format!("it may use {} MiB of memory", bytes >> 20))
+}
+
+fn has_any(screen: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|words| memmem::find(screen, words.as_bytes()).is_some())
 }
 
 #[cfg(test)]
