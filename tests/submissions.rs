@@ -49,7 +49,7 @@ fn main() {
             judged(&dir)
         })
     };
-    harness::run_beside(names.into_iter().map(test).collect(), 2);
+    harness::run(names.into_iter().map(test).collect());
 }
 
 fn judged(dir: &str) -> Result<Completion, Failed> {

@@ -107,16 +107,12 @@ pub fn registered() -> Vec<Test> {
     inventory::iter::<Function>.into_iter().map(Test::from).collect()
 }
 
-/// Runs `tests`, one for each processor at a time, lists the ignored ones at the end, and exits.
-pub fn run(tests: Vec<Test>) -> ! {
-    run_beside(tests, 1)
-}
-
-/// The same, `each` for each processor: for tests that wait much of their time.
-pub fn run_beside(mut tests: Vec<Test>, each: usize) -> ! {
+/// Runs `tests`, two for each processor at a time, since most wait for half of their time; lists the ignored ones at
+/// the end, and exits.
+pub fn run(mut tests: Vec<Test>) -> ! {
     let mut arguments = Arguments::from_args();
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    arguments.test_threads.get_or_insert(processors * each);
+    arguments.test_threads.get_or_insert(processors * 2);
     // A person who asks for certain tests wants their names; a run of all of them is one character a test.
     arguments.quiet |= arguments.filter.is_none() && arguments.format.is_none();
     report_panics_with_tests();

@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::SockRef;
 
-use crate::common::{ECHOLOG, Running, Server, echolog, file_with, needs, run, screens};
+use crate::common::{ECHOLOG, Running, Server, copy_program, echolog, file_with, needs, run, screens};
 
 fn signal(program: &Running, signal: Signal) {
     kill(Pid::from_raw(program.id().try_into().expect("process ids are small")), signal).expect("it runs");
@@ -34,6 +34,9 @@ fn an_answer_may_be_longer_than_a_message() {
 fn a_server_that_goes_while_half_a_line_has_come_is_noticed_at_once() {
     let server = Server::start(&[]);
     let client = Running::start(server.client(&[]).stdin(Stdio::piped()));
+    // Before it has accepted the connection, its end would reset none.
+    server
+        .shows(&(screens::server_ready("127.0.0.1", server.port) + &screens::server_connected("127.0.0.1")));
     // More than a pipe holds: it can all be written only when some of it has been read.
     client.shows(&screens::client_sending(&[])).types("x".repeat(64 * 1024 + 1));
     drop(server);
@@ -158,7 +161,7 @@ fn a_file_that_may_not_be_written_is_not_replaced() {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
     }
     let copy = kept.path().join("echolog");
-    fs::copy(ECHOLOG, &copy).expect("a copy that anyone may run");
+    copy_program(ECHOLOG, &copy);
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy).stdin(Stdio::null());
     run(command.args(["client", "127.0.0.1", "1", "--save-log", &file])).is(
