@@ -58,15 +58,15 @@ pub fn recipe(dir: &Path, source: &Source, parts: &[&Source], sources: &Sources)
         "Python" => Recipe { run: python(source), ..run(String::new()) },
         "JavaScript" => node(dir, source),
         "the shell" => run(format!("bash {file}")),
-        "Perl" => match source.folder().to_str() {
-            Some(folder) if !folder.is_empty() && !parts.is_empty() => {
-                run(format!("perl -I{} {file}", quoted(folder)))
-            }
-            _ => run(format!("perl {file}")),
-        },
+        "Perl" if parts.is_empty() => run(format!("perl {file}")),
+        // Perl looks for modules neither beside a program nor in the current directory (perlrun(1)).
+        "Perl" => {
+            let folder = source.folder().to_str().filter(|folder| !folder.is_empty()).unwrap_or(".");
+            run(format!("perl -I{} {file}", quoted(folder)))
+        }
         "Java" => java(source, parts, sources),
         "Go" => go(dir, source, parts),
-        "Rust" => rust(dir, source, sources),
+        "Rust" => rust(dir, source),
         "C#" => c_sharp(dir, source, parts, sources),
         "C" | "C++" => c(dir, source, parts, sources),
         _ => run(format!("{} {file}", source.language.tools[0])),
@@ -166,7 +166,7 @@ fn go(dir: &Path, source: &Source, parts: &[&Source]) -> Recipe {
     }
 }
 
-fn rust(dir: &Path, source: &Source, sources: &Sources) -> Recipe {
+fn rust(dir: &Path, source: &Source) -> Recipe {
     let mut recipe = Recipe { tools: source.language.tools.to_vec(), ..Recipe::default() };
     let has_manifest = |folder: &&Path| dir.join(folder).join("Cargo.toml").is_file();
     let Some(folder) = source.path.ancestors().skip(1).find(has_manifest) else {
@@ -200,7 +200,7 @@ fn rust(dir: &Path, source: &Source, sources: &Sources) -> Recipe {
     recipe.run = quoted(&root.join("target/release").join(&name).display().to_string());
     let depends =
         manifest.get("dependencies").and_then(toml::Value::as_table).is_some_and(|all| !all.is_empty());
-    if depends && !sources.others.iter().any(|path| path.starts_with(root.join("vendor"))) {
+    if depends && !dir.join(root).join("vendor").is_dir() {
         recipe.doubts.push("cargo build needs the network for the dependencies in Cargo.toml".to_owned());
     }
     recipe

@@ -4,6 +4,7 @@ use super::*;
 
 mod decisions;
 mod languages;
+mod recipes;
 
 type Files<'a> = &'a [(&'a str, &'a str)];
 
