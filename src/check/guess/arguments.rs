@@ -19,8 +19,7 @@ const NUMBER_AFTER: &str =
 const HOST_BEFORE: &str = r"(?:inet_\w+|gethostby\w+|getByName|IPAddress\.(?:Try)?Parse|Dns\.\w+|getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+|TcpClient)\s*\((?:\s*AF_INET6?\s*,)?\s*[&*]?$|\(\s*\($";
 const PORT_BEFORE: &str = r#"(?:getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+)\s*\([^,()]*,\s*$|":"\s*\+\s*(?:\w+\()?$|:[$#]?\{$|TCPServer\.\w+\s*\(\s*$"#;
 /// The same for the tools that a shell makes connections with.
-const SHELL_HOST_BEFORE: &str =
-    r#"/dev/tcp/["']?$|(?i)\btcp4?:$|\b(?:nc|ncat|netcat|telnet)(?:\s+-[a-km-z]\w*)*\s+["']?$"#;
+const SHELL_HOST_BEFORE: &str = r#"/dev/tcp/["']?$|(?i)\btcp4?:$|\b(?:nc|ncat|netcat|telnet)(?:\s+-[a-km-zA-Z]*[IOPTVXiqswx]\s+\S+|\s+-[a-km-z]\w*)*\s+["']?$"#;
 const SHELL_PORT_BEFORE: &str = r#"/dev/tcp/[^/\s]+/["']?$|\bTCP4?-LISTEN:$|(?i)\btcp4?:[^:\s]+:$|\s-\w*[lp]\w*\s+["']?$|\b(?:nc|ncat|netcat|telnet)(?:\s+-\w+)*\s+[^-\s]\S*\s+["']?$"#;
 const BOTH_BEFORE: &str =
     r"\bnet\.(?:Dial|Listen)\w*\([^()]*,\s*$|\bTcp(?:Stream::connect|Listener::bind)\(\s*&?$";
@@ -75,11 +74,14 @@ fn options(source: &Source, mode: Option<&str>) -> Vec<(String, Kind)> {
         add(r"#\[(?:arg|clap)\([^\]]*long[^\]]*\)\]\s*(?:pub\s+)?(\w+)\s*:", "--");
         add(r"\bargv\.(\w+)", "--");
         add(r#"["']([a-z]+):["']"#, "--");
+        add(r#"\b([a-z][\w-]*)["']?\s*:\s*\{\s*type\s*:\s*["']string["']"#, "--");
     }
-    let letters = pattern(r#"\bgetopts?\s*\(?[^"'\n]*["'][:+]?([A-Za-z:]+)["']"#);
+    let letters =
+        pattern(r#"\bgetopts?\s*\(?[^"'\n]*["'][:+]?([A-Za-z:]+)["']|\bgetopts\s+:?([A-Za-z:]+)\s"#);
     if let Some(found) = letters.captures(text) {
         let taking = pattern("([A-Za-z]):");
-        for letter in taking.captures_iter(&found[1]) {
+        let letters = found.get(1).or(found.get(2)).map_or("", |letters| letters.as_str());
+        for letter in taking.captures_iter(letters) {
             spelled.push((format!("-{}", &letter[1]), letter[1].to_owned()));
         }
     }
@@ -268,13 +270,20 @@ fn kind_at(source: &Source, start: usize, end: usize) -> Option<Kind> {
             return Some(Kind::Port);
         }
     }
-    if is(NUMBER_BEFORE, before) || is(NUMBER_AFTER, after) || is(PORT_BEFORE, before) {
+    if is(NUMBER_AFTER, after) || is(PORT_BEFORE, before) {
+        return Some(Kind::Port);
+    }
+    // Addresses are parsed as numbers are.
+    if is(HOST_BEFORE, before) {
+        return Some(Kind::Host);
+    }
+    if is(NUMBER_BEFORE, before) {
         return Some(Kind::Port);
     }
     if is(BOTH_BEFORE, before) && !is(HOST_AFTER, after) {
         return Some(Kind::Both);
     }
-    if is(HOST_AFTER, after) || is(HOST_BEFORE, before) {
+    if is(HOST_AFTER, after) {
         return Some(Kind::Host);
     }
     let copied = pattern(COPIED).captures(before).and_then(|found| Kind::of(&found[1]));
