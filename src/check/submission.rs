@@ -264,4 +264,139 @@ mod tests {
             assert_eq!(crate::error::exit(&error), crate::error::Exit::Usage, "{text}");
         }
     }
+
+    /// A directory with these files.
+    fn dir_with(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        dir
+    }
+
+    fn strings(templates: &[Template]) -> Vec<String> {
+        templates.iter().map(ToString::to_string).collect()
+    }
+
+    #[apply(test)]
+    fn what_the_command_line_says_goes_before_the_file_and_that_before_the_course() {
+        let profile = "build = \"make\"\nserver = \"./s {port}\"\nclient = \"./c\"\nport = 6543\nquit = \"bye\"\n\
+                       client-answers = [\"{host}\", \"{port}\"]\nenvironment = { A = \"own\" }\n";
+        let dir = dir_with(&[(PROFILE, profile)]);
+        let course: Config =
+            toml::from_str("quit = \"exit\"\nbuild = \"true\"\nenvironment = { A = \"all\", B = \"all\" }\n")
+                .unwrap();
+        let own = Submission::load(dir.path(), &Config::default(), &course).unwrap();
+        assert_eq!(own.dir.as_deref(), Some(dir.path()));
+        assert_eq!(own.build.as_deref(), Some("make"));
+        assert_eq!([own.server.to_string(), own.client.to_string()], ["./s {port}", "./c"]);
+        assert_eq!(strings(&own.client_answers), ["{host}", "{port}"]);
+        assert_eq!(strings(&own.server_answers), [""; 0]);
+        assert_eq!((own.port, own.quit.as_str()), (Some(6543), "bye"));
+        let variables: Vec<(&str, &str)> =
+            own.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(variables, [("A", "own"), ("B", "all")]);
+        assert_eq!(own.notes, [""; 0]);
+        let path = dir.path().display().to_string();
+        assert_eq!(own.arguments, [path.as_str()]);
+
+        let given = Config {
+            server: Some("./other {port}".into()),
+            server_answers: Some(vec!["{port}".into()]),
+            ..Config::default()
+        };
+        let given = Submission::load(dir.path(), &given, &course).unwrap();
+        assert_eq!([given.server.to_string(), given.client.to_string()], ["./other {port}", "./c"]);
+        assert_eq!(
+            given.arguments,
+            ["--server", "./other {port}", "--server-answer", "{port}", path.as_str()],
+            "what calls it again says the same"
+        );
+        assert_eq!(
+            Submission::load(
+                dir_with(&[(PROFILE, "server = \"s\"\nclient = \"c\"\n")]).path(),
+                &Config::default(),
+                &Config::default()
+            )
+            .unwrap()
+            .quit,
+            "quit"
+        );
+    }
+
+    #[apply(test)]
+    fn what_is_guessed_is_noted_and_what_is_known_is_kept() {
+        let server = "import socket, sys\ns.bind(('', int(sys.argv[1])))\ns.listen()\n";
+        let client =
+            "import socket\nhost = input('host: ')\nport = input('port: ')\ns.connect((host, port))\n";
+        let files = [("server.py", server), ("client.py", client)];
+        let dir = dir_with(&files);
+        let load = |dir: &Path| Submission::load(dir, &Config::default(), &Config::default());
+        let all = load(dir.path()).unwrap();
+        assert_eq!(
+            [all.server.to_string(), all.client.to_string()],
+            ["python3 server.py {port}", "python3 client.py"]
+        );
+        assert_eq!(strings(&all.client_answers), ["{host}", "{port}"]);
+        assert_eq!(
+            all.notes,
+            ["there is no echolog.toml; guessed server: python3 server.py {port}, client: python3 client.py"]
+        );
+        let dir = dir_with(&[&files[..], &[(PROFILE, "server = \"./mine\"\n")]].concat());
+        let half = load(dir.path()).unwrap();
+        assert_eq!(half.server.to_string(), "./mine");
+        assert_eq!(half.notes, ["echolog.toml names not both programs; guessed client: python3 client.py"]);
+
+        let none = load(dir_with(&[]).path()).expect_err("nothing is there");
+        let words = crate::error::words(&none);
+        assert!(
+            words.contains(
+                "there is no echolog.toml, and no server and no client was found; there is no source file"
+            ),
+            "{words}"
+        );
+        let one = load(dir_with(&files[..1]).path()).expect_err("no client is there");
+        let words = crate::error::words(&one);
+        assert!(words.contains("and no client was found; client: no program only connects"), "{words}");
+    }
+
+    #[apply(test)]
+    fn guesses_have_builds_and_ports() {
+        let server = "#define PORT 6543\nint main() {\n  a.sin_port = htons(PORT);\n  listen(s, 1);\n}\n";
+        let client = "#define PORT 6543\nint main() {\n  a.sin_port = htons(PORT);\n  connect(s, a, n);\n}\n";
+        let dir = dir_with(&[("server.c", server), ("client.c", client)]);
+        let guessed = Submission::load(dir.path(), &Config::default(), &Config::default()).unwrap();
+        assert_eq!(guessed.build.as_deref(), Some("cc -o server server.c && cc -o client client.c"));
+        assert_eq!(guessed.port, Some(6543));
+    }
+
+    #[apply(test)]
+    fn bare_commands_find_the_files_that_they_name_from_here() {
+        let here = std::env::current_dir().unwrap();
+        let at = |name: &str| here.join(name).display().to_string();
+        for (command, becomes) in [
+            ("python3 Cargo.toml {port}", format!("python3 {} {{port}}", at("Cargo.toml"))),
+            // The first word is looked for in PATH, unless it has a slash.
+            ("src x", "src x".to_owned()),
+            ("src/main.rs x", format!("{} x", at("src/main.rs"))),
+            ("a 'no such file' ''", "a 'no such file' ''".to_owned()),
+        ] {
+            // The braces of a placeholder are quoted for a shell, which none sees.
+            let seen = shlex::split(&from_here(command).unwrap()).unwrap();
+            assert_eq!(seen, shlex::split(&becomes).unwrap(), "{command}");
+        }
+        assert!(from_here("a 'b").is_err());
+        let given = Config {
+            server: Some("s".into()),
+            client: Some("c".into()),
+            client_answers: Some(vec!["{host}".into()]),
+            ..Config::default()
+        };
+        let course: Config = toml::from_str("environment = { A = \"all\" }\n").unwrap();
+        let bare = Submission::bare("s", "c", &given, &course).unwrap();
+        assert_eq!((bare.name.as_str(), bare.dir), ("s / c", None));
+        assert_eq!(strings(&bare.client_answers), ["{host}"]);
+        assert_eq!(bare.environment.len(), 1);
+        assert_eq!(bare.arguments, ["--server", "s", "--client", "c", "--client-answer", "{host}"]);
+    }
 }

@@ -62,8 +62,10 @@ fn reads(source: &Source) -> BTreeSet<(usize, usize)> {
             continue;
         }
         reads.insert((read.start(), read.end()));
-        let head = heads.captures_iter(&source.code[..read.start()]).last();
-        let Some(name) = head.and_then(|head| head.iter().skip(1).flatten().next()) else { continue };
+        let names = heads.captures_iter(&source.code).filter_map(|head| head.iter().skip(1).flatten().next());
+        let name =
+            names.take_while(|name| name.start() < read.start()).filter(|name| name.as_str() != "if").last();
+        let Some(name) = name else { continue };
         if !is_inside(&source.code, name.start(), read.start()) {
             continue;
         }
@@ -119,8 +121,10 @@ fn is_keyboard(source: &Source, start: usize, end: usize) -> bool {
 fn question(source: &Source, start: usize, end: usize, since: usize) -> String {
     let text = &source.text;
     let in_call = pattern(r#"^\s*(?:-\w+\s+)*\w?("[^"\n]*"|'[^'\n]*'|`[^`]*`)"#);
-    if let Some(found) = in_call.captures(&text[end..]) {
-        return trimmed(&found[1]);
+    let asked = in_call.captures(&text[end..]).map(|found| trimmed(&found[1]));
+    // What is read up to, a newline in quotes, is no question.
+    if let Some(asked) = asked.filter(|asked| !asked.is_empty()) {
+        return asked;
     }
     // Some hand the question to the call as the last of several arguments.
     let mut from = start;

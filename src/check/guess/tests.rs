@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod asked;
 mod calls;
 mod decisions;
 mod languages;
