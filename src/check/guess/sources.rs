@@ -64,6 +64,7 @@ impl Source {
         let (text, code) = blanked(&raw, language);
         // A shell's strings are where its connections are made.
         let code = if language.name == "the shell" { text.clone() } else { code };
+        // A module of Perl is used by programs.
         let is_module = path.extension().is_some_and(|extension| extension == "pm");
         let is_program = !is_module && language.main.is_none_or(|main| pattern(main).is_match(&code));
         Some(Source { path: path.to_path_buf(), language, text, code, is_program })
