@@ -16,8 +16,8 @@ pub type Argument = (Option<String>, Kind);
 const NUMBER_BEFORE: &str = r"(?:\bint|atoi|atol|strtou?ll?|strtoul|sto[iul]+|Number|[pP]arse\w*|valueOf|htons|Atoi|intval|Integer|ToU?Int\d*)\s*\(\s*[&*]?$|=\s*\+\s*$|\(int\)\s*$|\bint\.Parse\(\s*$";
 const NUMBER_AFTER: &str =
     r"^\)?\s*(?:\.to_i\b|\|\s*0\b|(?:\.\w+\([^()]*\))*\??\s*\.parse\b|\+\s*0\b)|^\s*:\s*[^=]*int\(";
-const HOST_BEFORE: &str = r"(?:inet_\w+|gethostby\w+|getByName|IPAddress\.(?:Try)?Parse|Dns\.\w+|getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+|TcpClient)\s*\((?:\s*AF_INET6?\s*,)?\s*[&*]?$|\(\s*\($";
-const PORT_BEFORE: &str = r#"(?:getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+)\s*\([^,()]*,\s*$|":"\s*\+\s*(?:\w+\()?$|:[$#]?\{$|TCPServer\.\w+\s*\(\s*$"#;
+const HOST_BEFORE: &str = r"(?:inet_\w+|gethostby\w+|getByName|IPAddress\.(?:Try)?Parse|Dns\.\w+|getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+|TcpClient)\s*\((?:\s*AF_INET6?\s*,)?\s*[&*]?$|\(\s*\($|\btcp://\{?$";
+const PORT_BEFORE: &str = r#"\btcp://[^"']*:\{?$|(?:getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+)\s*\([^,()]*,\s*$|":"\s*\+\s*(?:\w+\()?$|:[$#]?\{$|TCPServer\.\w+\s*\(\s*$"#;
 /// The same for the tools that a shell makes connections with.
 const SHELL_HOST_BEFORE: &str = r#"/dev/tcp/["']?$|(?i)\btcp4?:$|\b(?:nc|ncat|netcat|telnet)(?:\s+-[a-km-zA-Z]*[IOPTVXiqswx]\s+\S+|\s+-[a-km-z]\w*)*\s+["']?$"#;
 const SHELL_PORT_BEFORE: &str = r#"/dev/tcp/[^/\s]+/["']?$|\bTCP4?-LISTEN:$|(?i)\btcp4?:[^:\s]+:$|\s-\w*[lp]\w*\s+["']?$|\b(?:nc|ncat|netcat|telnet)(?:\s+-\w+)*\s+[^-\s]\S*\s+["']?$"#;

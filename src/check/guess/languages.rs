@@ -74,7 +74,7 @@ pub const LANGUAGES: [Language; 12] = [
         tools: &["python3"],
         comments: Comments::Hash,
         main: None,
-        listens: r"\.listen\s*\(|\.accept\s*\(|\bcreate_server\s*\(|\bstart_server\s*\(|\b(?:Threading)?TCPServer\s*\(",
+        listens: r"\.listen\s*\(|\.accept\s*\(|\bcreate_server\s*\(|\bstart_server\s*\(|\b(?:Threading|Forking)?TCPServer\s*[(),]",
         connects: r"\.connect(?:_ex)?\s*\(|\bcreate_connection\s*\(|\bopen_connection\s*\(",
         arguments: list(r"sys\.argv|\bargv", 1),
         reads: r"\b(?:raw_)?input\s*\(|\bstdin\.readline\s*\(",

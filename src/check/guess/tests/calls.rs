@@ -150,6 +150,16 @@ fn places_are_known_by_the_words_around_them() {
             "php c.php {host} {port}",
         ),
         (
+            "c.php",
+            "<?php\nif ($argc !== 3 || $argv[2] > 65535) exit(1);\n$s = stream_socket_client(\"tcp://$argv[1]:$argv[2]\", $n, $e, 20);\n",
+            "php c.php {host} {port}",
+        ),
+        (
+            "c.php",
+            "<?php\n$s = stream_socket_client(\"tcp://{$argv[2]}:{$argv[1]}\");\n",
+            "php c.php {port} {host}",
+        ),
+        (
             "c.rs",
             "fn main() {\n  let mut args = std::env::args();\n  args.next();\n  let host = args.next().unwrap();\n  let port: u16 = args.next().unwrap().parse().unwrap();\n  TcpStream::connect((host, port));\n}\n",
             "./c {host} {port}",

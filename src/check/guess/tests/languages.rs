@@ -22,6 +22,13 @@ fn programs_are_known_by_what_they_call_whatever_their_files_are_called() {
         ("./a {port}", &[]),
         ("./b {host} {port}", &[]),
     );
+    let class = "class LogServer(socketserver.TCPServer):\n    pass\n\nport = int(sys.argv[1])\nLogServer(('', port), Session).handle_request()\n";
+    holds(
+        &[("one.py", class), ("two.py", PY_CLIENT)],
+        "",
+        ("python3 one.py {port}", &[]),
+        ("python3 two.py {host} {port}", &[]),
+    );
     // A server that finds out its own address by a datagram socket.
     let asks = format!(
         "{PY_SERVER}t = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nt.connect(('8.8.8.8', 80))\n"
