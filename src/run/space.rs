@@ -103,15 +103,16 @@ mod tests {
     #[apply(test)]
     fn a_directory_that_holds_too_much_is_noticed_and_one_that_does_not_is_not() {
         let place = Scratch::new().expect("a directory");
-        let most = Bounds { bytes: 8 << 20, entries: 80, depth: 8 };
+        // Many, since other tests write to the same disk, and remove what they have written.
+        let most = Bounds { bytes: 64 << 20, entries: 80, depth: 8 };
         let write =
             |name: &str, count: usize| fs::write(place.path().join(name), vec![1; count]).expect("written");
         let mut space = Space::new(place.path(), most);
         assert!(!space.is_exceeded());
-        write("part", 3 << 20);
+        write("part", 24 << 20);
         assert!(!space.is_exceeded());
         fs::create_dir(place.path().join("inner")).expect("made");
-        write("inner/rest", 6 << 20);
+        write("inner/rest", 48 << 20);
         assert!(space.is_exceeded());
         // What it holds is known also where its disk has lost nothing since.
         let space = Space::new(place.path(), most);
@@ -123,8 +124,8 @@ mod tests {
     #[apply(test)]
     fn many_small_files_are_too_much_as_well() {
         let place = Scratch::new().expect("a directory");
-        let mut space = Space::new(place.path(), Bounds { bytes: 1 << 40, entries: 80, depth: 8 });
-        for number in 0..81 {
+        let mut space = Space::new(place.path(), Bounds { bytes: 1 << 40, entries: 4_000, depth: 8 });
+        for number in 0..4_001 {
             fs::write(place.path().join(number.to_string()), "").expect("written");
         }
         // Not every file system counts them.
