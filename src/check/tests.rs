@@ -252,6 +252,15 @@ fn programs_whose_partner_is_gone_say_so_and_end() {
         "the client ended with status 1 and does not say that the server is gone; it printed: Sent: ";
     let fails = "fail(f\"lost the server: {error.strerror}\")";
     Pair::sound().client(fails, "sys.exit(1)").is_found_to(&[("R9", Fail, silent)]);
+    // Of a log it says so, and not of the server.
+    let unaware =
+        "the client ended with status 0 and does not say that the server is gone; it printed: Sent: ";
+    let sends = "            server.sendall(message.encode() + b\"\\n\")\n";
+    let tries = sends.replace("server", "try: server") + "            except OSError: pass\n";
+    Pair::sound()
+        .client(sends, &tries)
+        .client("print(log.decode(), end=\"\")", "print(log.decode() or \"(empty)\")")
+        .is_found_to(&[("R9", Fail, unaware)]);
     let hangs = "(print(error.strerror), __import__('signal').pause())";
     Pair::sound().client(fails, hangs).is_found_to(&[(
         "R9",
