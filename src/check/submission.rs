@@ -256,9 +256,7 @@ mod tests {
                 "environment: no variable can be called \"A=\"",
             ),
         ] {
-            let dir = tempfile::tempdir().unwrap();
-            fs::write(dir.path().join(PROFILE), text).unwrap();
-            let error = Submission::load(dir.path(), &Config::default(), &Config::default()).expect_err(text);
+            let error = load(&dir_with(&[(PROFILE, text)])).expect_err(text);
             let words = crate::error::words(&error);
             assert!(words.contains(says) && words.lines().count() <= 2, "{words}");
             assert_eq!(crate::error::exit(&error), crate::error::Exit::Usage, "{text}");
@@ -272,6 +270,11 @@ mod tests {
             fs::write(dir.path().join(name), text).unwrap();
         }
         dir
+    }
+
+    /// The submission in `dir` where nothing else is said.
+    fn load(dir: &tempfile::TempDir) -> Result<Submission> {
+        Submission::load(dir.path(), &Config::default(), &Config::default())
     }
 
     fn strings(templates: &[Template]) -> Vec<String> {
@@ -312,16 +315,8 @@ mod tests {
             ["--server", "./other {port}", "--server-answer", "{port}", path.as_str()],
             "what calls it again says the same"
         );
-        assert_eq!(
-            Submission::load(
-                dir_with(&[(PROFILE, "server = \"s\"\nclient = \"c\"\n")]).path(),
-                &Config::default(),
-                &Config::default()
-            )
-            .unwrap()
-            .quit,
-            "quit"
-        );
+        let plain = load(&dir_with(&[(PROFILE, "server = \"s\"\nclient = \"c\"\n")])).unwrap();
+        assert_eq!(plain.quit, "quit");
     }
 
     #[apply(test)]
@@ -333,8 +328,7 @@ mod tests {
             "import socket\nhost = input('host: ')\nport = input('port: ')\ns.connect((host, port))\n";
         let files = [("server.py", server), ("client.py", client)];
         let dir = dir_with(&files);
-        let load = |dir: &Path| Submission::load(dir, &Config::default(), &Config::default());
-        let all = load(dir.path()).unwrap();
+        let all = load(&dir).unwrap();
         assert_eq!(
             [all.server.to_string(), all.client.to_string()],
             ["python3 server.py {port}", "python3 client.py"]
@@ -345,11 +339,11 @@ mod tests {
             ["there is no echolog.toml; guessed server: python3 server.py {port}, client: python3 client.py"]
         );
         let dir = dir_with(&[&files[..], &[(PROFILE, "server = \"./mine\"\n")]].concat());
-        let half = load(dir.path()).unwrap();
+        let half = load(&dir).unwrap();
         assert_eq!(half.server.to_string(), "./mine");
         assert_eq!(half.notes, ["echolog.toml names not both programs; guessed client: python3 client.py"]);
 
-        let none = load(dir_with(&[]).path()).expect_err("nothing is there");
+        let none = load(&dir_with(&[])).expect_err("nothing is there");
         let words = crate::error::words(&none);
         assert!(
             words.contains(
@@ -357,7 +351,7 @@ mod tests {
             ),
             "{words}"
         );
-        let one = load(dir_with(&files[..1]).path()).expect_err("no client is there");
+        let one = load(&dir_with(&files[..1])).expect_err("no client is there");
         let words = crate::error::words(&one);
         assert!(words.contains("and no client was found; client: no program only connects"), "{words}");
     }
@@ -367,7 +361,7 @@ mod tests {
         let server = "#define PORT 6543\nint main() {\n  a.sin_port = htons(PORT);\n  listen(s, 1);\n}\n";
         let client = "#define PORT 6543\nint main() {\n  a.sin_port = htons(PORT);\n  connect(s, a, n);\n}\n";
         let dir = dir_with(&[("server.c", server), ("client.c", client)]);
-        let guessed = Submission::load(dir.path(), &Config::default(), &Config::default()).unwrap();
+        let guessed = load(&dir).unwrap();
         assert_eq!(guessed.build.as_deref(), Some("cc -o server server.c && cc -o client client.c"));
         assert_eq!(guessed.port, Some(6543));
     }
@@ -383,7 +377,7 @@ mod tests {
             ("src/main.rs x", format!("{} x", at("src/main.rs"))),
             ("a 'no such file' ''", "a 'no such file' ''".to_owned()),
         ] {
-            // The braces of a placeholder are quoted for a shell, which none sees.
+            // How a word is quoted does not matter.
             let seen = shlex::split(&from_here(command).unwrap()).unwrap();
             assert_eq!(seen, shlex::split(&becomes).unwrap(), "{command}");
         }

@@ -102,7 +102,7 @@ fn too_few_processes_are_an_error_of_the_run_and_not_a_verdict() {
     // A user who has no other process, and may have few; the checkout may be out of their reach.
     let user = 2_000_000 + std::process::id();
     let place = Dir::with(&[]);
-    common::copy_program(ECHOLOG, place.file("echolog"));
+    common::tools::copy_program(ECHOLOG, place.file("echolog"));
     let script = format!(
         "chmod 777 {0}; export TMPDIR={0}; exec prlimit --nproc=3 \
          setpriv --reuid {user} --regid {user} --clear-groups {0}/echolog check --only S1",

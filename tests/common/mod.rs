@@ -58,12 +58,6 @@ pub fn let_pass(time: Duration) {
     }
 }
 
-/// Copies a program. By a process of its own: what another thread starts while this one writes has the file open
-/// for writing until it is executed itself, and so long the file cannot be (`ETXTBSY`, execve(2)).
-pub fn copy_program(from: &str, to: impl AsRef<std::ffi::OsStr>) {
-    assert!(Command::new("cp").arg(from).arg(to).status().expect("cp is there").success());
-}
-
 /// A directory of the test's own, and in it a file with `content`; both go with the first value.
 pub fn file_with(content: impl AsRef<[u8]>) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().expect("a directory for the test");

@@ -1,8 +1,10 @@
-//! What a test needs that a machine may lack: programs, and the superuser.
+//! What a test needs of the machine: programs, which it may lack, copies of them, and the superuser.
 //!
 //! What holds: where CI runs, a lack is a failure; elsewhere it is the reason why a test does not run.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 
 /// Why a test that needs these cannot run on this machine, if it cannot: programs by name, and `root` for the
 /// superuser. Panics where CI runs.
@@ -24,4 +26,11 @@ pub fn is_here(name: &str) -> bool {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+}
+
+/// Copies a program, by a process of its own. If this process wrote the copy, a program that another thread starts
+/// in that moment would hold the file open for writing until execve(2), and the copy could not be executed until
+/// then (`ETXTBSY`).
+pub fn copy_program(from: &str, to: impl AsRef<OsStr>) {
+    assert!(Command::new("cp").arg(from).arg(to).status().expect("cp is there").success());
 }

@@ -13,7 +13,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::SockRef;
 
-use crate::common::{ECHOLOG, Running, Server, copy_program, echolog, file_with, needs, run, screens};
+use crate::common::tools::copy_program;
+use crate::common::{ECHOLOG, Running, Server, echolog, file_with, needs, run, screens};
 
 fn signal(program: &Running, signal: Signal) {
     kill(Pid::from_raw(program.id().try_into().expect("process ids are small")), signal).expect("it runs");

@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::*;
 use crate::common::harness::needs;
+use crate::common::tools::copy_program;
 use crate::run::clock::Waited;
 use crate::run::command::{Ready, Spec, Template, Values};
 use crate::run::transcript::Transcript;
@@ -150,10 +151,7 @@ fn a_command_that_is_missing_or_cannot_be_executed_is_a_usage_fault() {
 fn a_relative_command_is_seen_from_the_directory_it_runs_in() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(dir.path().join("sub")).expect("made");
-    // By a process of its own, as in tests/common/mod.rs.
-    let copied =
-        std::process::Command::new("cp").args(["/bin/cat"]).arg(dir.path().join("sub/mine")).status();
-    assert!(copied.expect("cp is there").success());
+    copy_program("/bin/cat", dir.path().join("sub/mine"));
     std::fs::write(dir.path().join("note"), "found\n").expect("written");
     let program = at_terminal(&Spec { dir: Some(dir.path().to_owned()), ..spec("./sub/mine note") });
     assert_eq!(program.wait_end(SOON), Waited::Seen(Ending::Exited(0)));

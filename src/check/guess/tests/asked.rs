@@ -81,7 +81,7 @@ fn a_function_asks_where_it_is_called_and_only_in_its_body() {
     );
     is_answered(
         "C.java",
-        "class C {\n  static String ask(String q) {\n    if (q.isEmpty())\n      q = \"?\";\n    else if (q.length() > 9)\n      q = \"!\";\n    System.out.print(q);\n    return new Scanner(System.in).nextLine();\n  }\n\n  public static void main(String[] a) {\n    String p = ask(\"Port? \");\n    String h = ask(\"Host? \");\n    new Socket(h, p);\n  }\n}\n",
+        "class C {\n  static String ask(String q) {\n    if (q.isEmpty())\n      q = \"?\";\n    else if (q == null)\n      q = \"!\";\n    System.out.print(q);\n    return new Scanner(System.in).nextLine();\n  }\n\n  public static void main(String[] a) {\n    String p = ask(\"Port? \");\n    String h = ask(\"Host? \");\n    new Socket(h, p);\n  }\n}\n",
         &["{port}", "{host}"],
     );
     // The function before has ended.
