@@ -51,7 +51,7 @@ bless: build ## rewrite the golden screens from what is seen now, and show what 
 	git --no-pager diff --stat -- fixtures
 
 pictures: ## make the pictures of the README anew, from real output
-	PICTURES=1 $(CARGO) test --locked --test pictures
+	PICTURES=1 $(CARGO) test --locked pictures
 
 install: $(BINARY) ## install program, man pages and completions under PREFIX
 	rm -rf $(GENERATED)

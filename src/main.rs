@@ -11,7 +11,7 @@ extern crate macro_rules_attribute;
 #[cfg(test)]
 #[macro_use]
 #[path = "../tests/common"]
-#[allow(dead_code, unused_macros, reason = "each of the test programs uses its part of this")]
+#[allow(dead_code, unused_macros, reason = "tests that run programs use the rest")]
 mod common {
     #[macro_use]
     pub mod harness;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     // Always so; the condition keeps what follows in use, for the compiler.
     #[cfg(test)]
     if std::env::args_os().next().is_some() {
-        common::harness::main();
+        common::harness::run(common::harness::registered());
     }
     match cli::run() {
         Ok(exit) => exit.into(),

@@ -1,20 +1,12 @@
 //! `make demo`, as it is seen: where CI runs, without tmux, by a person, and inside a person's tmux.
 
-#[macro_use]
-mod common;
-
-use macro_rules_attribute::apply;
 use predicates::prelude::*;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, ECHOLOG, Running, needs};
-
-fn main() {
-    common::harness::main();
-}
+use crate::common::{self, DEADLINE, ECHOLOG, Running, needs};
 
 const MESSAGES: [&str; 2] = ["hello", "and again"];
 

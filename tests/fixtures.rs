@@ -1,16 +1,13 @@
 //! Every fixture, with every drive, over every wire, as a test of its own: the executable lists them
 //! and plays them, this only gives each its name, so that filters work:
 //!
-//!     cargo test --test fixtures sample-session::terminal
+//!     cargo test fixtures::sample-session::terminal
 //!
 //! What a drive cannot carry is ignored, and the reason stands at the end.
 
-#[macro_use]
-mod common;
-
 use std::process::Command;
 
-use common::harness::{self, Test};
+use crate::common::harness::Test;
 use libtest_mimic::{Completion, Failed};
 use serde_json::Value;
 
@@ -24,11 +21,12 @@ const MANY: &str = "every-split,every-cut";
 const FOR_MANY: [&str; 3] = ["fixtures/sample-session", "fixtures/quit-at-once", "fixtures/quit-look-alikes"];
 const DRIVES_FOR_MANY: &str = "pipe,terminal";
 
-fn main() {
+/// The test of each fixture, drive and wire.
+pub fn tests() -> Vec<Test> {
     let mut cases = listed(&["fixtures", "--wire", WIRES]);
     let drives = ["--wire", MANY, "--drive", DRIVES_FOR_MANY];
     cases.extend(listed(&[&FOR_MANY[..], &drives].concat()));
-    harness::run(cases.iter().map(test).collect());
+    cases.iter().map(test).collect()
 }
 
 fn echolog() -> Command {
@@ -50,7 +48,7 @@ fn test(case: &Value) -> Test {
     let text = |key: &str| case[key].as_str().expect(key).to_owned();
     let (path, drive, wire) = (text("path"), text("drive"), text("wire"));
     let cannot = case["cannot"].as_str().map(ToOwned::to_owned);
-    Test::new(format!("{}::{drive}::{wire}", text("fixture")), move || {
+    Test::new(format!("fixtures::{}::{drive}::{wire}", text("fixture")), move || {
         let output = echolog()
             .args(["replay", "--drive", &drive, "--wire", &wire, "--jobs", "2", &path])
             .output()

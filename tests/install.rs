@@ -1,20 +1,12 @@
 //! `make install` and `make uninstall`, and what they put where distributions expect it: the program,
 //! man pages without warnings, and completions that shells take.
 
-#[macro_use]
-mod common;
-
-use macro_rules_attribute::apply;
 use predicates::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{ECHOLOG, echolog, needs, run};
-
-fn main() {
-    common::harness::main();
-}
+use crate::common::{self, ECHOLOG, echolog, needs, run};
 
 /// Runs a goal of the Makefile with the program under test in place of an optimised one.
 #[track_caller]

@@ -1,22 +1,14 @@
 //! The pictures in README.md are made from real output, and are up to date.
 //!
-//! `make pictures` (`PICTURES=1 cargo test --test pictures`) makes them anew.
-
-#[macro_use]
-mod common;
+//! `make pictures` (`PICTURES=1 cargo test pictures`) makes them anew.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::network::{self, Network, at};
-use common::{DEADLINE, ECHOLOG, Running, Server, Terminal, needs};
-use macro_rules_attribute::apply;
+use crate::common::network::{self, Network, at};
+use crate::common::{DEADLINE, ECHOLOG, Running, Server, Terminal, needs};
 use regex::Regex;
 use rexpect::process::WaitStatus;
-
-fn main() {
-    common::harness::main();
-}
 
 /// Compares the picture of `screen`, text with colours, with the stored one; or stores it.
 #[track_caller]

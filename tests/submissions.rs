@@ -2,23 +2,20 @@
 //! against the verdicts that it must get. A sound pair must never be failed; a flaw must never pass. A row that
 //! fails must fail in the same way when it is judged by itself, unless its line allows a pass as well (chance).
 //!
-//!     cargo test --test submissions spins-at-end-of-stream
+//!     cargo test submissions::spins-at-end-of-stream
 //!
 //! A line of a `verdicts` file is a requirement and the verdicts that it may get, with `|` between them; `not run`
 //! may name, in parentheses, the requirement that it depends on. A requirement without a line may get any
 //! verdict, but where the first line begins with `# some row fails`, at least one of those must not pass. Other
 //! lines that begin with `#` say why.
 
-#[macro_use]
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
-use common::harness::{self, Test};
-use common::needs;
+use crate::common::harness::Test;
+use crate::common::{ECHOLOG, needs};
 use libtest_mimic::{Completion, Failed};
 use serde_json::Value;
 
@@ -31,7 +28,8 @@ const TOOLS: [&str; 14] = [
     "mono",
 ];
 
-fn main() {
+/// The test of each submission.
+pub fn tests() -> Vec<Test> {
     let mut names: Vec<String> = fs::read_dir(CORPUS)
         .expect("the corpus is there")
         .map(|entry| entry.expect("it can be listed"))
@@ -42,18 +40,18 @@ fn main() {
     assert!(names.len() > 30, "this is not the corpus: {names:?}");
     let test = |name: String| {
         let dir = format!("{CORPUS}/{name}");
-        Test::new(name, move || {
+        Test::new(format!("submissions::{name}"), move || {
             let configuration = read(&dir, PROFILE);
             let is_word = |tool: &&str| configuration.split([' ', '"']).any(|word| word == *tool);
             needs(&TOOLS.into_iter().filter(is_word).collect::<Vec<_>>());
             judged(&dir)
         })
     };
-    harness::run(names.into_iter().map(test).collect());
+    names.into_iter().map(test).collect()
 }
 
 fn judged(dir: &str) -> Result<Completion, Failed> {
-    let mut whole = Command::new(env!("CARGO_BIN_EXE_echolog"));
+    let mut whole = Command::new(ECHOLOG);
     let (report, status) = check(whole.args(["check", dir, "--format", "json"]))?;
     if report["isolation"] == "none" && dir.ends_with("fixed-port-both") {
         return Ok(Completion::ignored_with("needs namespaces, which this machine does not allow"));

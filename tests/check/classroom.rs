@@ -6,12 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use macro_rules_attribute::apply;
 use serde_json::Value;
 
+use super::reports::obeys_the_autograder;
+use super::{Checked, Dir, sound};
 use crate::common::{self, ECHOLOG};
-use crate::reports::obeys_the_autograder;
-use crate::{Checked, Dir, sound};
 
 fn generate(what: &str, directory: &Path) -> Checked {
     Checked::run(Command::new(ECHOLOG).args(["generate", what]).arg(directory))

@@ -1,7 +1,6 @@
 //! Submissions that attack whoever judges them: what the report says of each, and that nothing of it is left
 //! afterwards: no process, no namespace that a process keeps, no file.
 
-use macro_rules_attribute::apply;
 use std::fs;
 use std::iter;
 use std::os::unix::fs::symlink;
@@ -9,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use super::{Checked, Dir, PROFILE, sound};
 use crate::common::{self, ECHOLOG, harness};
-use crate::{Checked, Dir, PROFILE, sound};
 
 /// Why this machine cannot isolate programs, if it cannot.
 static NOT_ISOLATED: LazyLock<Option<String>> = LazyLock::new(|| {

@@ -1,12 +1,11 @@
 //! Mistakes in how `echolog check` is called, and in what it is pointed at.
 
-use macro_rules_attribute::apply;
 use predicates::prelude::*;
 use std::fs;
 use std::process::Command;
 
+use super::{Checked, Dir, PROFILE, corpus, sound};
 use crate::common::{self, ECHOLOG, Running};
-use crate::{Checked, Dir, PROFILE, corpus, sound};
 
 #[apply(test)]
 fn a_directory_that_cannot_be_judged_is_one_line_and_the_rest_is_judged() {
@@ -232,6 +231,6 @@ fn an_interrupt_stops_it_at_once_and_leaves_nothing_running() {
         format!("Bail out! stopped, so that these were not judged: {}\n", dir.path())
     );
     let grade: serde_json::Value = serde_json::from_str(&text("gradescope.json")).expect("JSON");
-    crate::reports::obeys_the_autograder(&grade);
+    super::reports::obeys_the_autograder(&grade);
     assert_eq!(grade["score"], 0);
 }

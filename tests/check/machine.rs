@@ -1,12 +1,11 @@
 //! What a machine must be able to do before anything is judged on it: what it lacks is named, with exit status
 //! 2, and no submission is blamed for it.
 
-use macro_rules_attribute::apply;
 use std::process::Command;
 
+use super::hostile::needs_isolation;
+use super::{Checked, Dir, corpus};
 use crate::common::{self, ECHOLOG};
-use crate::hostile::needs_isolation;
-use crate::{Checked, Dir, corpus};
 
 /// A check of one row of a sound pair, by a shell that runs `script` first.
 #[track_caller]

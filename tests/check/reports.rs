@@ -1,13 +1,12 @@
 //! The reports, read by whom they are meant for: `prove`, `xmllint` with the schema, and the rules of the
 //! autograder's documentation.
 
-use macro_rules_attribute::apply;
 use std::process::Command;
 
 use serde_json::Value;
 
+use super::{Checked, Dir, corpus, hostile};
 use crate::common::{self, ECHOLOG};
-use crate::{Checked, Dir, corpus, hostile};
 
 /// A pair with passes, failures, crashes and rows that are not run, and one that hangs.
 fn mixed() -> [String; 2] {

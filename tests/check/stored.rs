@@ -5,11 +5,10 @@ use predicates::prelude::*;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
+use super::{Checked, Dir};
 use crate::common::{self, ECHOLOG};
-use crate::{Checked, Dir};
 
 /// A name, and a screen, that would do harm if they were taken for anything but text.
 const HOSTILE: &str = "=<img src=x onerror=\"document.title='owned'\"> | `x` \u{202e}";

@@ -1,5 +1,5 @@
-//! The test harness of all programs in tests/: it runs their tests with libtest-mimic, and lists at the end
-//! those that this machine cannot run, with the reason.
+//! The harness of all tests: it runs them with libtest-mimic, and lists at the end those that this machine cannot
+//! run, with the reason.
 //!
 //! What holds: a test that did not run is ignored and never counted as passed; where CI runs (CI=true), a
 //! missing tool is a failure; a failed test reports where it panicked; nothing else is printed while tests run.
@@ -97,34 +97,46 @@ impl From<&'static Function> for Test {
     }
 }
 
-/// Runs all registered tests of this program, and exits.
-pub fn main() -> ! {
-    run(registered())
-}
-
 /// All registered tests of this program.
 pub fn registered() -> Vec<Test> {
     inventory::iter::<Function>.into_iter().map(Test::from).collect()
 }
 
-/// Runs `tests`, two for each processor at a time, since most wait for half of their time; lists the ignored ones at
-/// the end, and exits.
-pub fn run(mut tests: Vec<Test>) -> ! {
+/// Runs `tests`, three for each processor at a time, since most wait for more than half of their time; lists the
+/// ignored ones at the end, and exits.
+pub fn run(tests: Vec<Test>) -> ! {
     let mut arguments = Arguments::from_args();
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    arguments.test_threads.get_or_insert(processors * 2);
+    arguments.test_threads.get_or_insert(processors * 3);
     // A person who asks for certain tests wants their names; a run of all of them is one character a test.
     arguments.quiet |= arguments.filter.is_none() && arguments.format.is_none();
     report_panics_with_tests();
     use_default_signals();
-    tests.sort_by(|one, other| (one.waits, &one.name).cmp(&(other.waits, &other.name)));
     let ignored = Ignored::default();
-    let trials = tests.into_iter().map(|test| trial(test, &arguments, &ignored)).collect();
+    let trials = spread(tests).into_iter().map(|test| trial(test, &arguments, &ignored)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if arguments.format.is_none() {
         list(&ignored);
     }
     conclusion.exit();
+}
+
+/// Orders `tests` so that those of each area (the first part of a name) are spread evenly over the whole run: some
+/// areas compute and some wait, and so they do it beside each other. Tests that wait for long come last.
+fn spread(tests: Vec<Test>) -> Vec<Test> {
+    let mut areas: BTreeMap<String, Vec<Test>> = BTreeMap::new();
+    for test in tests {
+        let area = test.name.split("::").next().unwrap_or_default().to_owned();
+        areas.entry(area).or_default().push(test);
+    }
+    let mut placed = Vec::new();
+    for mut tests in areas.into_values() {
+        tests.sort_by(|one, other| one.name.cmp(&other.name));
+        let count = tests.len();
+        placed.extend(tests.into_iter().enumerate().map(|(nth, test)| (nth * 10_000 / count, test)));
+    }
+    placed.sort_by_key(|(place, test)| (test.waits, *place));
+    placed.into_iter().map(|(_, test)| test).collect()
 }
 
 /// Programs under test find what they would find at a terminal: a shell ignores interrupts for what it runs in

@@ -4,13 +4,6 @@
 //! What holds: nothing here sleeps to wait for something; every wait has a deadline and says on
 //! failing what was seen until then; and a program that a test started is gone when the test is.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    unused_macros,
-    reason = "each of the test programs uses its part of this"
-)]
-
 #[macro_use]
 pub mod harness;
 pub mod network;

@@ -1,6 +1,5 @@
 //! What the assignment asks, point by point: S1 to S6 of the server, C1 to C5 of the client.
 
-use macro_rules_attribute::apply;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;

@@ -1,7 +1,6 @@
 //! Where the pair meets the system around it: files that have owners and links to them, limits on
 //! what a process may use, input that comes in halves.
 
-use macro_rules_attribute::apply;
 use predicates::prelude::*;
 use std::fs;
 use std::net::TcpListener;

@@ -1,6 +1,5 @@
 //! The line editor of the client, at a terminal that can do more than show characters.
 
-use macro_rules_attribute::apply;
 use predicates::prelude::*;
 use std::io::Write;
 use std::process::Command;

@@ -2,8 +2,6 @@
 
 use std::process::Command;
 
-use macro_rules_attribute::apply;
-
 use crate::common::{ECHOLOG, Server, echolog, needs, run};
 
 #[apply(test)]

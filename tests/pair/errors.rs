@@ -1,6 +1,5 @@
 //! Every way a command or a session can fail: the words, the hint, the exit code, and nothing lost.
 
-use macro_rules_attribute::apply;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};

@@ -1,12 +1,11 @@
 //! Peers that mean harm, or only do things their own way: nothing they send acts on a terminal, takes
 //! memory without bound, or is lost.
 
-use macro_rules_attribute::apply;
 use std::io::{Read, Write};
 use std::process::Stdio;
 
+use super::errors::client_of_ours;
 use crate::common::{Server, file_with, run, screens};
-use crate::errors::client_of_ours;
 
 /// Bytes as sent, and as shown.
 const HOSTILE: [(&[u8], &str); 9] = [

@@ -1,11 +1,10 @@
 //! The pair with other people's programs in the other place: nc, ncat, and servers of a few lines.
 
-use macro_rules_attribute::apply;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use super::errors::errors_of;
 use crate::common::{Running, Server, echolog, file_with, needs, own_port, run, screens};
-use crate::errors::errors_of;
 
 /// Holds a session of `client`, somebody else's program, with our server. Each message is typed when
 /// the one before it has been shown; `quit` is what is typed last.

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use macro_rules_attribute::apply;
-
+use super::editor::{CTRL_C, LEFT, PROMPT, Terminal};
 use crate::common::{Server, screens};
-use crate::editor::{CTRL_C, LEFT, PROMPT, Terminal};
 
 const SENDING: &str = "client sending message: ";
 

@@ -6,7 +6,6 @@ use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use macro_rules_attribute::apply;
 use socket2::SockRef;
 
 use crate::common::{DEADLINE, ECHOLOG, Server, needs, run, screens};

@@ -1,6 +1,5 @@
 //! What the command line offers beyond the assignment.
 
-use macro_rules_attribute::apply;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};

@@ -2,7 +2,6 @@
 
 use std::process::Stdio;
 
-use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
 use crate::common::{Running, echolog, file_with, run};

@@ -6,10 +6,8 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
-use macro_rules_attribute::apply;
-
+use super::errors::client_of_ours;
 use crate::common::{Running, Server, file_with, let_pass, screens};
-use crate::errors::client_of_ours;
 
 /// Longer than any time-out of a connection.
 const LONG: Duration = Duration::from_secs(27);

@@ -6,12 +6,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use macro_rules_attribute::apply;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::errors::client_of_ours;
 use crate::common::{ECHOLOG, Server, file_with, needs, run, screens};
-use crate::errors::client_of_ours;
 
 /// Runs a client whose log is "one" and "two" in a shell, with `rest` behind its arguments.
 #[track_caller]

@@ -1,14 +1,13 @@
 //! One screen for three ways of feeding a client; and screens that are closed or full, which never
 //! cost anyone the session.
 
-use macro_rules_attribute::apply;
 use std::fs::File;
 use std::process::{Command, Stdio};
 
 use rexpect::process::WaitStatus;
 
+use super::errors::errors_of;
 use crate::common::{Ended, Running, Server, Terminal, echolog, file_with, own_port, run, screens};
-use crate::errors::errors_of;
 
 /// Messages that any drive can carry, with everything a line may have in it.
 const MESSAGES: [&str; 7] = [

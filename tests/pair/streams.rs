@@ -3,11 +3,10 @@
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use macro_rules_attribute::apply;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+use super::errors::client_of_ours;
 use crate::common::{ECHOLOG, Running, Server, Terminal, echolog, file_with, run, screens};
-use crate::errors::client_of_ours;
 
 #[apply(test)]
 fn a_closed_standard_output_is_an_error_for_every_command() {

@@ -1,12 +1,11 @@
 //! The pair on two computers.
 
-use macro_rules_attribute::apply;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::errors::errors_of;
 use crate::common::network::{Network, TOOLS, at, ip};
 use crate::common::{ECHOLOG, Ended, Running, Server, needs, run, screens};
-use crate::errors::errors_of;
 
 /// `echolog server` with `args` at the one computer.
 fn server(network: &Network, args: &[&str]) -> Server {

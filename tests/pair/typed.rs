@@ -1,6 +1,5 @@
 //! Sessions typed by hand, at a terminal.
 
-use macro_rules_attribute::apply;
 use nix::sys::signal::Signal;
 use rexpect::process::WaitStatus;
 

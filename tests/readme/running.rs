@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rexpect::process::WaitStatus;
 
-use crate::blocks::{Block, Kind, Section};
+use super::blocks::{Block, Kind, Section};
 use crate::common::network::{Network, at};
 use crate::common::{ECHOLOG, Running, Terminal};
 

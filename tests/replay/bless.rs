@@ -1,7 +1,7 @@
 //! Blessing: goldens are written from what was seen, keep their placeholders, and are shown.
 
-use crate::{Fixtures, Replay, Told as _, common};
-use macro_rules_attribute::apply;
+use super::{Fixtures, Replay, Told as _};
+use crate::common;
 
 const SERVER: &str = "\
 server is at address: [SERVER_ADDRESS]

@@ -1,11 +1,11 @@
 //! Programs that are broken on purpose: each is caught, for the right reason, in time, and nothing of
 //! it is left running.
 
-use macro_rules_attribute::apply;
 use regex::Regex;
 use std::time::Instant;
 
-use crate::{Fixtures, Replay, Told as _, client, common, server};
+use super::{Fixtures, Replay, Told as _, client, server};
+use crate::common;
 
 const SAMPLE: &str = "fixtures/sample-session";
 

@@ -1,14 +1,13 @@
 //! Reports: for people, and for programs as those programs themselves read them.
 
-use macro_rules_attribute::apply;
 use predicates::prelude::*;
 use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
 
+use super::{Fixtures, Replay, Told as _};
 use crate::common::{self, Terminal};
-use crate::{Fixtures, Replay, Told as _};
 
 /// Three fixtures: one that passes, one with a golden that is not so, and one with text that a format
 /// could stumble over, part of which a terminal cannot carry.
@@ -16,7 +15,7 @@ fn mixed() -> Fixtures {
     let fixtures = Fixtures::with("one-message");
     for name in ["quotes-and-backslashes", "control-characters"] {
         for file in ["messages.txt", "server.golden", "client.golden"] {
-            let content = fs::read(crate::own(name).join(file)).expect("it is there");
+            let content = fs::read(super::own(name).join(file)).expect("it is there");
             fixtures.write(&format!("{name}/{file}"), &content);
         }
     }

@@ -1,7 +1,6 @@
 //! Every kind of change to a golden makes a replay fail, and says what has changed.
 
-use crate::{Fixtures, Replay, Told as _};
-use macro_rules_attribute::apply;
+use super::{Fixtures, Replay, Told as _};
 
 const GOLDENS: [&str; 2] = ["sample-session/server.golden", "sample-session/client.golden"];
 

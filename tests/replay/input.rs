@@ -1,9 +1,9 @@
 //! Bad input: each has a clear error, and exit code 2.
 
-use macro_rules_attribute::apply;
 use std::fs;
 
-use crate::{Fixtures, Replay, Told as _, common};
+use super::{Fixtures, Replay, Told as _};
+use crate::common;
 
 #[track_caller]
 fn fails(arguments: &[&str], error: &str) {

@@ -1,15 +1,14 @@
 //! Programs of others on two computers of their own, as `echolog check` has them: what they find there, and what
 //! is left of it.
 
-use macro_rules_attribute::apply;
 use regex::Regex;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::{Fixtures, Replay, Told as _};
 use crate::common::{harness, needs};
-use crate::{Fixtures, Replay, Told as _};
 
 /// A server that has its port built in, shows the address by which others reach it, and leaves a file behind.
 const SERVER: &str = r#"

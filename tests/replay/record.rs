@@ -1,10 +1,9 @@
 //! Recording a fixture: what is typed becomes one, and the terminal is left as it was.
 
-use macro_rules_attribute::apply;
 use std::process::{Command, Stdio};
 
+use super::{Fixtures, Replay, Told as _};
 use crate::common::{self, Running, Terminal};
-use crate::{Fixtures, Replay, Told as _};
 
 /// `echolog record` at a terminal, in a shell that shows the terminal's settings before and after.
 fn recording(fixture: &str) -> Terminal {

@@ -1,10 +1,9 @@
 //! Reviewing goldens at a terminal before they are written, and grouping the sessions that fail alike.
 
-use macro_rules_attribute::apply;
 use predicates::prelude::*;
 
-use crate::common::Terminal;
-use crate::{Fixtures, Replay, Told as _, common};
+use super::{Fixtures, Replay, Told as _};
+use crate::common::{self, Terminal};
 
 const FILES: [&str; 2] = ["one-message/server.golden", "one-message/client.golden"];
 

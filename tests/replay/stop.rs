@@ -1,13 +1,12 @@
 //! Ctrl-C: a replay stops at once, leaves nothing running, and reports what had been done.
 
-use macro_rules_attribute::apply;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::{Replay, Told as _, processes_with, server};
 use crate::common::{self, DEADLINE, Running, file_with};
-use crate::{Replay, Told as _, processes_with, server};
 
 #[apply(test)]
 fn ctrl_c_stops_a_replay_at_once_and_reports_what_had_been_done() {

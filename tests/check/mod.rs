@@ -1,9 +1,6 @@
 //! `echolog check` as its users meet it: what it says of pairs, in which forms, and of mistakes in how
 //! it is called. What its verdicts are worth is the business of the corpus (`tests/submissions.rs`).
 
-#[macro_use]
-#[path = "../common/mod.rs"]
-mod common;
 mod classroom;
 mod hostile;
 mod input;
@@ -11,7 +8,6 @@ mod machine;
 mod reports;
 mod stored;
 
-use macro_rules_attribute::apply;
 use predicates::prelude::*;
 use std::fmt;
 use std::ops::Deref;
@@ -19,12 +15,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{ECHOLOG, Ended, Running};
+use crate::common::{self, ECHOLOG, Ended, Running};
 use serde_json::Value;
-
-fn main() {
-    common::harness::main();
-}
 
 /// A submission of the corpus.
 fn corpus(name: &str) -> String {

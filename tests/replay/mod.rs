@@ -2,10 +2,6 @@
 //! programs that are broken on purpose, each for one reason. Both output streams are always checked,
 //! and that no process is left.
 
-#[macro_use]
-#[path = "../common/mod.rs"]
-mod common;
-
 mod bless;
 mod broken;
 mod formats;
@@ -24,11 +20,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use common::{Ended, Running};
-
-fn main() {
-    common::harness::main();
-}
+use crate::common::{self, Ended, Running};
 
 /// `echolog replay` with `arguments`. Everything that it starts inherits a mark from it.
 struct Replay {

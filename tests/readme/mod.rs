@@ -1,7 +1,7 @@
 //! README.md and its siblings are true: every command in them is run, and every output in them is what comes out.
 //! Each section (`## `) is a test of its own:
 //!
-//!     cargo test --test readme Scripts
+//!     cargo test Scripts
 //!
 //! How its code blocks are written:
 //!
@@ -18,22 +18,17 @@
 //!
 //! A comment right before a block may declare how its last command ends, `<!-- exit: 1 -->`, programs that the
 //! section needs, `<!-- needs: nc python3 -->`, and what is never twice the same, `<!-- volatile: REGEX -->`.
-//! `BLESS=1 cargo test --test readme` rewrites the outputs.
-
-#[macro_use]
-#[path = "../common/mod.rs"]
-mod common;
+//! `BLESS=1 cargo test readme` rewrites the outputs.
 
 mod blocks;
 mod running;
 
 use std::path::Path;
 
+use crate::common::harness::Test;
+use crate::common::{needs, network};
 use blocks::{Section, sections};
-use common::harness::{self, Test};
-use common::{needs, network};
 use libtest_mimic::{Completion, Failed};
-use macro_rules_attribute::apply;
 use regex::Regex;
 
 /// The documents, each beside what it is about.
@@ -45,19 +40,19 @@ const DOCUMENTS: [&str; 5] = [
     "src/README.md",
 ];
 
-fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("BLESS").is_some() {
-        return bless(root);
-    }
-    let mut tests = harness::registered();
-    for document in DOCUMENTS {
-        for section in read(root, document) {
-            let name = format!("{document}: {}", section.heading);
-            tests.push(Test::new(name, move || is_true(document, &section, root)));
-        }
-    }
-    harness::run(tests);
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The test of each section of each document.
+pub fn tests() -> Vec<Test> {
+    let of = |document| {
+        read(root(), document).into_iter().map(move |section| {
+            let name = format!("readme::{document}: {}", section.heading);
+            Test::new(name, move || is_true(document, &section, root()))
+        })
+    };
+    DOCUMENTS.into_iter().flat_map(of).collect()
 }
 
 fn read(root: &Path, document: &str) -> Vec<Section> {
@@ -74,11 +69,12 @@ fn is_true(document: &str, section: &Section, root: &Path) -> Result<Completion,
     if reports.is_empty() {
         return Ok(Completion::Completed);
     }
-    Err(format!("{}\nBLESS=1 cargo test --test readme rewrites the outputs", reports.join("\n")).into())
+    Err(format!("{}\nBLESS=1 cargo test readme rewrites the outputs", reports.join("\n")).into())
 }
 
 /// Rewrites the outputs in all documents.
-fn bless(root: &Path) {
+pub fn bless() {
+    let root = root();
     for document in DOCUMENTS {
         let text = std::fs::read_to_string(root.join(document)).expect("the document can be read");
         let mut lines: Vec<&str> = text.lines().collect();
@@ -94,7 +90,7 @@ fn bless(root: &Path) {
 
 #[apply(test)]
 fn every_link_leads_to_a_file() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let link = Regex::new(r"\]\(([^)#]+)").expect("a pattern");
     for document in DOCUMENTS {
         let text = std::fs::read_to_string(root.join(document)).expect("the document can be read");

@@ -1,11 +1,4 @@
 //! The pair as its users meet it: two programs, their command lines, screens, errors and exit codes.
-//!
-//! One test program, so that what has to take its time (a cut cable, a reader who pauses) runs beside
-//! everything else.
-
-#[macro_use]
-#[path = "../common/mod.rs"]
-mod common;
 
 mod assignment;
 mod edges;
@@ -25,7 +18,3 @@ mod screens;
 mod streams;
 mod two_computers;
 mod typed;
-
-fn main() {
-    common::harness::main();
-}
