@@ -13,6 +13,7 @@ use std::fmt;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,8 +28,14 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// The program under test.
 pub const ECHOLOG: &str = env!("CARGO_BIN_EXE_echolog");
 
-/// The ports that tests use; the server takes the first free one.
-pub const PORTS: &str = "10000-20000";
+/// Ports for one server, which takes the first free one: others than those of any server before it, and outside of
+/// what replay and check choose from. So a port that a server has closed is nobody else's while its test goes on.
+fn own_ports() -> String {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let number = std::process::id().wrapping_add(STARTED.fetch_add(1, Ordering::Relaxed)) % 3000;
+    let first = 20_001 + number * 3;
+    format!("{first}-{}", first + 2)
+}
 
 /// A port to name on a command line: another one in each run of the tests, so that runs beside each
 /// other do not meet. A test that uses it binds an address of its own.
@@ -289,10 +296,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on loopback, on a free port, with `args` added.
+    /// Starts a server on loopback, on a port of its own, with `args` added.
     #[track_caller]
     pub fn start(args: &[&str]) -> Self {
-        Server::starting(echolog(&["server", PORTS, "--bind", "127.0.0.1"]).args(args))
+        Server::starting(echolog(&["server", &own_ports(), "--bind", "127.0.0.1"]).args(args))
     }
 
     /// Starts a server by `command`, and waits for the line that says that it listens.

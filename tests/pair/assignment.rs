@@ -33,10 +33,10 @@ fn s1_the_server_asks_for_the_port_that_was_left_out() {
 
 #[apply(test)]
 fn s2_the_server_prints_its_address_and_port_and_then_listens() {
-    let server = Server::start(&[]);
+    let server = Server::starting(&mut echolog(&["server", "10000-20000", "--bind", "127.0.1.5"]));
     assert!((10000..=20000).contains(&server.port));
-    assert_eq!(server.running.shown(), screens::server_ready("127.0.0.1", server.port));
-    server.connect();
+    assert_eq!(server.running.shown(), screens::server_ready("127.0.1.5", server.port));
+    TcpStream::connect(("127.0.1.5", server.port)).expect("it listens there");
 }
 
 #[apply(test)]
