@@ -629,6 +629,27 @@ mod tests {
         assert_eq!(greeting("your name? message: "), "C2 fail");
         assert_eq!(greeting("quit disconnects. message: "), "C2 fail");
         assert_eq!(greeting("connected! your name? message: "), "");
+        // What it prints without a server, too.
+        let anyway = fails(|it| {
+            it.alone.0.screen = b"welcome\nmessage: cannot go on\n".to_vec();
+            let connect = it.connect.as_mut().expect("it connected");
+            connect.greeting = b"welcome\nmessage: ".to_vec();
+            connect.client.screen.clone_from(&connect.greeting);
+        });
+        assert_eq!(anyway, "C2 fail");
+        // A reply is no greeting, but where an answer was sent, it stands in one.
+        let replies = |is_answered| {
+            fails(move |it| {
+                for exchange in &mut it.exchanges {
+                    exchange.reply = b"sent\nmessage: ".to_vec();
+                }
+                let connect = it.connect.as_mut().expect("it connected");
+                connect.greeting = b"sent\nmessage: ".to_vec();
+                connect.client.screen.clone_from(&connect.greeting);
+                connect.client.is_answered = is_answered;
+            })
+        };
+        assert_eq!((replies(false).as_str(), replies(true).as_str()), ("C2 fail, C3 fail", ""));
         let quiet = |it: &mut Baseline| {
             for exchange in &mut it.exchanges {
                 exchange.reply = b"message: ".to_vec();
@@ -704,9 +725,12 @@ mod tests {
         let happened = c5(&baseline).happened;
         assert!(happened.contains("\"apok\" in the place of \"kopa\""), "{happened}");
         let withheld = super::super::baseline::withheld_messages(&baseline).join("\n");
-        (baseline.altered, baseline.withheld) = (None, Some(withheld.into_bytes()));
-        let happened = c5(&baseline).happened;
-        assert!(happened.contains("though the connection ended without one"), "{happened}");
+        baseline.withheld = Some(withheld.into_bytes());
+        for altered in [None, Some(altered("log: apok\n"))] {
+            baseline.altered = altered;
+            let happened = c5(&baseline).happened;
+            assert!(happened.contains("though the connection ended without one"), "{happened}");
+        }
     }
 
     #[apply(test)]

@@ -382,7 +382,7 @@ impl Exchange {
     /// Whether the client sent the words of the line as messages of their own.
     pub fn is_split(&self) -> bool {
         let words: Vec<&str> = self.typed.split(' ').collect();
-        if words.len() < 2 || self.is_as_typed() {
+        if self.is_as_typed() {
             return false;
         }
         let places: Option<Vec<usize>> =
@@ -618,6 +618,13 @@ mod tests {
         };
         told("", Blame::Server, "sent no log");
         told("onetwo three", Blame::Server, "nothing between its messages");
+        let alone = |it: &mut Baseline| {
+            it.exchanges.truncate(1);
+            let quit = it.quit.as_mut().expect("a quit");
+            (quit.log, quit.client) = (b"xonex".to_vec(), Vec::new());
+        };
+        let (_, why) = says(alone, |it| it.log().expect_err("nothing is shown"));
+        assert!(why.contains("\"one\" is not in the log that the server sent"), "{why}");
         told("one\ntwo three\n", Blame::Client, "the server sent the whole log");
         told("two three\none\n", Blame::Server, "not in the order");
         told("one\n", Blame::Server, "\"two three\" is not in the log that the server sent");

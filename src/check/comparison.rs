@@ -195,6 +195,8 @@ mod tests {
         let ruling = sent_otherwise("grün", b"gr?n\n");
         assert_eq!(ruling.happened, "\"grün\" was typed, and the client sent \"gr?n\\n\"");
         assert!(ruling.advice.expect("some").contains("UTF-8"));
+        let happened = sent_otherwise(&"x".repeat(99), b"?").happened;
+        assert!(happened.ends_with("was typed, and the client sent \"?\""), "{happened}");
         let text = "ab".repeat(50);
         let ruling = sent_otherwise(&text, format!("{}\n{}\n", &text[..70], &text[70..]).as_bytes());
         let happened = "of a message of 100 bytes that was typed the client sent the first 70 in one piece";

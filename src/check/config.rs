@@ -122,4 +122,12 @@ mod tests {
         };
         assert_eq!(own.over(&base), wanted);
     }
+
+    #[apply(test)]
+    fn a_file_that_is_not_there_says_nothing_and_one_that_cannot_be_read_is_an_error() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let nothing = read_untrusted::<Config>(&dir.path().join("nothing")).expect("no error");
+        assert!(nothing.is_none());
+        read_untrusted::<Config>(dir.path()).expect_err("it is a directory");
+    }
 }

@@ -381,7 +381,9 @@ mod tests {
         assert!(happened(at_limit(killed.clone())).starts_with("the client prints or sends without end; "));
         assert!(happened(swarm(killed.clone())).starts_with("the client starts processes or threads"));
         assert_eq!(killed.flooded().advice, None);
-        assert!(swarm(killed).flooded().advice.is_some());
+        let advice = |seen: Seen| seen.flooded().advice.expect("advice");
+        assert!(advice(swarm(killed.clone())).contains("wait for each process"));
+        assert!(!advice(at_limit(killed)).contains("process"));
         // One that was refused a process may end in whatever way.
         let trouble = |seen: Seen| seen.trouble().map(|ruling| ruling.outcome);
         assert_eq!(trouble(swarm(ended("", 0))), Some(Outcome::Flooded));
@@ -431,6 +433,8 @@ mod tests {
         assert_eq!(judged(&ended(words, 0), quiet, true), Outcome::Fail);
         assert_eq!(judged(&ended(words, 0), quiet, false), Outcome::Pass);
         assert_eq!(judged(&ended(none, 1), quiet, true), Outcome::Fail);
+        let traced = ended(include_str!("../../tests/uncaught/caught-node.txt"), 1);
+        assert!(traced.error(quiet, &usual, true).happened.contains("a stack trace instead of a sentence"));
         assert_eq!(judged(&ended(words, 134), quiet, true), Outcome::Crashed);
         // It still runs.
         let (asks, silent) = (client(words, None), client(none, None));

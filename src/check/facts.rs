@@ -290,6 +290,10 @@ mod tests {
             assert_eq!(words(screen).find(&message, 0), None, "{screen}");
         }
         assert_eq!(Words::of(b"mogu t\xc3 \xa4nebi").find(&message, 0), None);
+        // Nothing stands nowhere, and nothing stands behind the end.
+        let screen = words("mogu");
+        assert_eq!(screen.find(&words("--"), 0), None);
+        assert_eq!((screen.find(&screen, 1), screen.find(&screen, 2)), (None, None));
     }
 
     #[apply(test)]

@@ -142,6 +142,7 @@ mod tests {
             "length prefix in digits, 64 bytes"
         );
         assert_eq!(seen(|m| with(b"", &format!("{m:\0<1024}"), b"")).to_string(), "records of 1024 bytes");
+        assert_eq!(seen(|m| with(b"MSG ", m, b"\n")).to_string(), "unknown");
         assert_eq!(seen(|m| with(b"{\"text\": \"", m, b"\"}")).to_string(), "unknown");
         assert_eq!(seen(|m| m.bytes().rev().collect()).to_string(), "unknown");
         assert_eq!(guess(&[]).to_string(), "unknown");

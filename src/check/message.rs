@@ -28,7 +28,7 @@ mod tests {
 
     #[apply(test)]
     fn messages_are_the_same_every_time_and_none_like_another() {
-        assert_eq!(line("session", 1, 2), line("session", 1, 2));
+        assert_eq!(line("session", 1, 2), "pagefu talema");
         let words: HashSet<String> = (0..1_000).map(|number| line("big log", number, 3)).collect();
         assert_eq!(words.len(), 1_000);
         assert!(line("x", 0, 3).split(' ').all(|word| word.len() == 6));

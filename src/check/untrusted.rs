@@ -41,6 +41,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| dir.path().join(name);
         fs::write(at("file"), "text\n").expect("written");
+        fs::write(at("full"), vec![b'x'; 1 << 20]).expect("written");
         fs::write(at("large"), vec![b'x'; (1 << 20) + 1]).expect("written");
         mkfifo(&at("pipe"), Mode::S_IRWXU).expect("made");
         for (name, target) in [("zero", "/dev/zero"), ("link", "file"), ("pages", "/proc/self/pagemap")] {
@@ -49,6 +50,7 @@ mod tests {
         let read = |name: &str| text(&at(name)).map_err(|error| error.to_string());
         assert_eq!(read("file"), Ok("text\n".to_owned()));
         assert_eq!(read("link"), Ok("text\n".to_owned()));
+        assert_eq!(read("full").map(|text| text.len()), Ok(1 << 20));
         assert_eq!(read("large"), Err("it has more than 1 MiB".to_owned()));
         assert_eq!(read("pipe"), Err("it is not a file".to_owned()));
         assert_eq!(read("zero"), Err("it is not a file".to_owned()));

@@ -172,6 +172,55 @@ mod tests {
     }
 
     #[apply(test)]
+    fn an_error_that_is_no_loss_is_told_in_its_own_words() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("broken"))
+            }
+        }
+        let mut screen = Screen::new(io::sink(), Form::Screen);
+        let error = read_back(Broken, &Digest::new(), 100, &mut screen, None).expect_err("it is broken");
+        assert!(error.to_string().starts_with("cannot read the log: 0 of 0 bytes"), "{error}");
+    }
+
+    #[apply(test)]
+    fn what_has_come_is_on_the_screen_before_more_is_waited_for() {
+        use std::cell::RefCell;
+        use std::rc::Rc;
+
+        #[derive(Clone, Default)]
+        struct Shown(Rc<RefCell<Vec<u8>>>);
+        impl Write for Shown {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.borrow_mut().write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        /// What is on the screen at each read.
+        struct Looks(Shown, Vec<String>);
+        impl Read for Looks {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let shown = String::from_utf8(self.0.0.borrow().clone()).expect("UTF-8");
+                self.1.push(shown);
+                let pieces = [&b"one\ntwo\n"[..], b"thr", b"ee\n", b""];
+                let piece = pieces[self.1.len() - 1];
+                buffer[..piece.len()].copy_from_slice(piece);
+                Ok(piece.len())
+            }
+        }
+        let shown = Shown::default();
+        let mut sent = Digest::new();
+        sent.update(b"one\ntwo\nthree\n");
+        let mut looks = Looks(shown.clone(), Vec::new());
+        let mut screen = Screen::new(shown, Form::Screen);
+        read_back(&mut looks, &sent, 100, &mut screen, None).expect("it is what was sent");
+        assert_eq!(looks.1, ["", "one\ntwo\n", "one\ntwo\n", "one\ntwo\nthree\n"]);
+    }
+
+    #[apply(test)]
     fn no_other_log_is_accepted() {
         for (log, words) in [
             (&b""[..], "short: 0 of 8 bytes, 0 of 2 messages"),
@@ -213,5 +262,21 @@ mod tests {
             read_back(endless, &Digest::new(), 100, &mut screen, None).expect_err("nothing was sent")
         };
         assert!(error.to_string().contains("too long"), "{error}");
+        // It is read as far as a log may be whose messages came twice.
+        let back = |length: u64| {
+            let mut sent = Digest::new();
+            sent.update(&vec![b'\n'; 3 << 20]);
+            let mut screen = Screen::new(io::sink(), Form::Screen);
+            let endless = io::repeat(b'\n').take(length);
+            read_back(endless, &sent, 100, &mut screen, None).expect_err("it is too long").to_string()
+        };
+        assert!(back(7 << 20).contains(&format!("{} of", 7 << 20)), "{}", back(7 << 20));
+        assert!(!back(9 << 20).contains(&format!("{} of", 9 << 20)), "{}", back(9 << 20));
+        let mut screen = Screen::new(io::sink(), Form::Screen);
+        let mut sent = Digest::new();
+        sent.update(b"one\n");
+        let endless = io::repeat(b'\n').take(64 << 20);
+        let error = read_back(endless, &sent, 100, &mut screen, None).expect_err("it is too long");
+        assert!(!error.to_string().contains(&format!("{} of", 64 << 20)), "{error}");
     }
 }

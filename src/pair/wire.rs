@@ -413,6 +413,87 @@ mod tests {
     }
 
     #[apply(test)]
+    fn messages_wait_until_no_more_of_them_go_into_one_piece() {
+        /// How long each piece is.
+        struct Lengths(Vec<usize>);
+        impl Write for Lengths {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.push(bytes.len());
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut sender = Sender::new(Lengths(Vec::new()));
+        let message = vec![b'x'; CHUNK / 4 - 1];
+        for _ in 0..4 {
+            sender.send(&message).expect("it takes everything");
+        }
+        assert_eq!(sender.wire.0, [0; 0], "it is full, and no more");
+        sender.send(b"y").expect("it takes everything");
+        assert_eq!(sender.wire.0, [CHUNK]);
+        // One that is longer than a piece goes by itself.
+        sender.send(&vec![b'x'; CHUNK + 1]).expect("it takes everything");
+        assert_eq!(sender.wire.0, [CHUNK, 2, CHUNK + 1]);
+    }
+
+    #[apply(test)]
+    fn a_line_is_ready_when_it_is_whole_too_long_or_the_last() {
+        let ready = |pieces: &[&str], line_end, limit| {
+            let pieces = pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect();
+            let mut lines = Lines::new(Pieces(pieces), line_end, limit);
+            let mut ready = vec![lines.is_ready()];
+            for _ in 0..2 {
+                lines.read_more().unwrap();
+                ready.push(lines.is_ready());
+            }
+            ready
+        };
+        assert_eq!(ready(&["on", "e\n"], LineEnd::Lf, 9), [false, false, true]);
+        assert_eq!(ready(&["on"], LineEnd::Lf, 9), [false, false, true], "the end");
+        assert_eq!(ready(&["one", "t"], LineEnd::Lf, 3), [false, false, true]);
+        assert_eq!(ready(&["one\r", "t"], LineEnd::MaybeCrLf, 3), [false, false, true]);
+        assert_eq!(ready(&["onet", "w"], LineEnd::Lf, 3), [false, true, true]);
+    }
+
+    #[apply(test)]
+    fn lines_are_had_together_if_they_are_plain_and_none_is_over_the_limit() {
+        let mut lines =
+            Lines::new(Pieces(vec![b"a\nbc\nd".to_vec(), b"\nabcdef\n".to_vec()]), LineEnd::Lf, 6);
+        assert_eq!(lines.plain_lines(), b"");
+        lines.read_more().unwrap();
+        assert_eq!(lines.plain_lines(), b"a\nbc\n");
+        lines.pass_lines(5);
+        lines.read_more().unwrap();
+        assert_eq!(lines.plain_lines(), b"", "one might be too long");
+        // The rest of a line that was too long is none.
+        let pieces = ["abcdef", "gh\n", "ok\n"].map(|piece| piece.as_bytes().to_vec());
+        let mut lines = Lines::new(Pieces(pieces.to_vec()), LineEnd::Lf, 3);
+        assert_eq!(lines.next().unwrap(), Next::TooLong);
+        assert!(!lines.is_ready());
+        lines.read_more().unwrap();
+        assert_eq!(lines.plain_lines(), b"");
+        assert_eq!(lines.next().unwrap(), Next::Line(b"ok"));
+    }
+
+    #[apply(test)]
+    fn a_read_that_is_interrupted_is_repeated() {
+        struct Interrupted(bool);
+        impl Read for Interrupted {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                if !std::mem::replace(&mut self.0, true) {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                buffer[..4].copy_from_slice(b"one\n");
+                Ok(4)
+            }
+        }
+        let mut lines = Lines::new(Interrupted(false), LineEnd::Lf, 9);
+        assert_eq!(lines.next().unwrap(), Next::Line(b"one"));
+    }
+
+    #[apply(test)]
     fn a_line_over_the_limit_takes_no_memory() {
         let mut lines = Lines::new(io::repeat(b'x').take(100 << 20), LineEnd::Lf, 1000);
         assert_eq!(lines.next().unwrap(), Next::TooLong);

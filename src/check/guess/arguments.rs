@@ -160,8 +160,8 @@ fn indexed(source: &Source, role: Role, mode: Option<&str>) -> Result<Vec<Argume
     };
     let missing: Vec<Kind> = missing.into_iter().filter(|kind| !kinds.contains(&Some(*kind))).collect();
     let unknown = kinds.iter().filter(|kind| kind.is_none()).count();
-    if unknown > 0 && unknown == missing.len() && unknown == 1 {
-        kinds.iter_mut().filter(|kind| kind.is_none()).for_each(|kind| *kind = Some(missing[0]));
+    if let ([missing], 1) = (&missing[..], unknown) {
+        kinds.iter_mut().filter(|kind| kind.is_none()).for_each(|kind| *kind = Some(*missing));
     }
     let kinds: Option<Vec<Kind>> = kinds.iter().copied().collect();
     let kinds = kinds.ok_or_else(|| {

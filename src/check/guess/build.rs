@@ -57,7 +57,6 @@ pub fn recipe(dir: &Path, source: &Source, parts: &[&Source], sources: &Sources)
     match source.language.name {
         "Python" => Recipe { run: python(source), ..run(String::new()) },
         "JavaScript" => node(dir, source),
-        "the shell" => run(format!("bash {file}")),
         "Perl" if parts.is_empty() => run(format!("perl {file}")),
         // Perl looks for modules neither beside a program nor in the current directory (perlrun(1)).
         "Perl" => {
@@ -120,12 +119,11 @@ fn java(source: &Source, parts: &[&Source], sources: &Sources) -> Recipe {
         std::iter::once(source).chain(parts.iter().copied()).map(|part| part.path.as_path()).collect();
     let listed: Vec<String> = files.iter().map(|file| quoted(&file.display().to_string())).collect();
     // Two classes of one name in two folders would overwrite each other.
-    let has_twin = sources.sources.iter().any(|other| {
-        other.path != source.path && other.language.name == "Java" && declared.is_none() && {
-            let mine = files.iter().any(|file| file.file_name() == other.path.file_name());
-            mine && !files.contains(other.path.as_path())
-        }
-    });
+    let has_twin = declared.is_none()
+        && sources.sources.iter().any(|other| {
+            let is_called_so = files.iter().any(|file| file.file_name() == other.path.file_name());
+            is_called_so && !files.contains(other.path.as_path())
+        });
     let folder = source.folder().display().to_string();
     let to = if has_twin && !folder.is_empty() { quoted(&folder) } else { ".".to_owned() };
     let run = if to == "." { format!("java {class}") } else { format!("java -cp {to} {class}") };
@@ -346,7 +344,8 @@ fn made(makefile: &str, source: &Source) -> Option<(String, String)> {
     let by_option = by_option.or_else(|| (is_beside && outputs.len() == 1).then(|| outputs[0].clone()));
     let by_name = word(&stem).is_match(makefile).then(|| stem.clone());
     let program = by_option.clone().or_else(|| by_rule.clone()).or(by_name)?;
-    let rule = rules.iter().find(|(_, text)| mentions(text)).map(|(name, _)| name.clone());
+    let rule =
+        rules.iter().find(|(name, text)| !is_object(name) && mentions(text)).map(|(name, _)| name.clone());
     let target = if all { "all".to_owned() } else { by_rule.or(rule).unwrap_or_else(|| program.clone()) };
     Some((target, program))
 }

@@ -27,3 +27,23 @@ pub fn ports(source: &Source) -> Vec<u16> {
     ports.dedup();
     ports
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[apply(test)]
+    fn ports_are_told_from_sizes_and_limits() {
+        for (text, found) in [
+            ("s.connect(('here', 5000), 4096)\n", &[5000][..]),
+            ("port = 1024\nserver_port = 80\n", &[]),
+            ("MAX_PORT = 65000\nport = 6543\nPORT = 6543\n", &[6543]),
+            ("dial('127.0.0.1:7000')\nyear = 2026\n", &[7000]),
+        ] {
+            let source = Source::new(Path::new("a.py"), text.as_bytes()).unwrap();
+            assert_eq!(ports(&source), found, "{text}");
+        }
+    }
+}

@@ -330,10 +330,73 @@ mod tests {
             ("a.py", "'''connect(\n'''x", "'''        \n'''x"),
             ("a.rs", "fn f<'a>(x: &'a str) {}", "fn f<'a>(x: &'a str) {}"),
             ("a.php", "x('é'); # y", "x('  ');    "),
+            // Beginnings of what is neither comment nor string.
+            ("a.c", "x\n=a;", "x\n=a;"),
+            ("a.pl", "$x =f();", "$x =f();"),
+            ("a.py", "x = 'oops\nlisten('", "x = 'oops\nlisten('"),
+            // Quotes within strings.
+            ("a.js", r#"f("a\"listen(");"#, r#"f("          ");"#),
+            ("a.js", "f('listen(');", "f('       ');"),
+            ("a.rs", r#"f('\n', "it's 'listen('")"#, r#"f('  ', "              ")"#),
         ] {
             assert_eq!(source(name, text).code, code, "{name}");
             assert_eq!(source(name, text).text.len(), text.len());
         }
+    }
+
+    #[apply(test)]
+    fn what_is_for_the_other_role_is_blanked_to_its_length() {
+        let both = source("a.py", "f('é')\nif m == 'server': s.bind('é')\nif m == 'client': s.connect(a)\n");
+        let blank = |text: &str| " ".repeat(text.len());
+        let server =
+            format!("f('é')\nif m == 'server': s.bind('é')\nif m == {}\n", blank("'client': s.connect(a)"));
+        assert_eq!(both.branch("server", "client").text, server);
+        let (listens, condition) = (blank("'server': s.bind('é')"), blank("if m == "));
+        let client = format!("f('é')\nif m == {listens}\n{condition}'client': s.connect(a)\n");
+        assert_eq!(both.branch("client", "server").text, client);
+    }
+
+    #[apply(test)]
+    fn a_source_uses_what_it_names_in_its_language() {
+        for (user, text, other, uses) in [
+            ("main.py", "import tools\n", "tools.py", true),
+            ("main.py", "import toolshed\ntools = 1\n", "tools.py", false),
+            ("main.py", "import tools\n", "tools.rb", false),
+            ("main.py", "import main\n", "main.py", false),
+            ("main.c", "#include \"net.h\"\n", "net.cpp", true),
+            ("main.c", "#include \"net.h\"\n", "net.rb", false),
+            ("Main.java", "class Main { Tools tools; }\n", "Tools.java", true),
+            ("Main.java", "class Main { String s = \"Tools\"; }\n", "Tools.java", false),
+            ("a/main.go", "package main\n", "a/net.go", true),
+            ("a/main.go", "package main\n", "b/net.go", false),
+            ("main.go", "package main\n\nimport \"chat/wire\"\n", "wire/frame.go", true),
+            ("main.go", "package main\n\nimport (\n\t\"chat/wire\"\n)\n", "wire/frame.go", true),
+            ("main.go", "package main\n\nimport \"chat/wires\"\n", "wire/frame.go", false),
+            ("cmd/main.go", "package main\n\nimport \"chat/\"\n", "frame.go", false),
+        ] {
+            let other = source(other, "x\n");
+            assert_eq!(source(user, text).uses(&other), uses, "{text}{}", other.path.display());
+        }
+    }
+
+    #[apply(test)]
+    fn folders_are_looked_through_to_a_depth_and_those_without_sources_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let found = ["1/2/3/4/5/6/7/a.py", "a.py", "src/bin/a.rs"];
+        let not = ["1/2/3/4/5/6/7/8/a.py", ".a.py", ".git/a.py", "bin/a.rs", "node_modules/a/a.js"];
+        for path in found.iter().chain(&not) {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let paths = |found: Sources| found.sources.into_iter().map(|source| source.path).collect::<Vec<_>>();
+        assert_eq!(paths(read(dir.path()).unwrap()), found.map(PathBuf::from));
+
+        let many = tempfile::tempdir().unwrap();
+        for number in 0..=MOST_FILES {
+            fs::write(many.path().join(format!("{number}.py")), "").unwrap();
+        }
+        assert_eq!(read(many.path()).unwrap().sources.len(), MOST_FILES);
     }
 
     #[apply(test)]

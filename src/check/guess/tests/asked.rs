@@ -91,3 +91,56 @@ fn a_function_asks_where_it_is_called_and_only_in_its_body() {
         &["{host}", "{port}"],
     );
 }
+
+#[apply(test)]
+fn what_comes_from_a_connection_is_no_question() {
+    for (file, source) in [
+        (
+            "c.c",
+            "int main() {\n  connect(s, a, n);\n  puts(\"user name\");\n  fgets(user, 9, in);\n  puts(\"user name\");\n  fscanf(in, \"%s\", user);\n  puts(\"Server\");\n  strcpy(mode, \"port\");\n  fgets(h, 99, stdin);\n  puts(\"Port\");\n  fscanf(stdin, \"%d\", &p);\n}\n",
+        ),
+        (
+            "c.cpp",
+            "int main() {\n  connect(s, a, n);\n  std::cout << \"user name\";\n  std::getline(file, user);\n  std::cout << \"Server\";\n  std::getline(std::cin, h);\n  std::cout << \"Port\";\n  std::cin >> p;\n}\n",
+        ),
+        (
+            "C.java",
+            "class C {\n  public static void main(String[] x) {\n    Socket s = new Socket(h, p);\n    Scanner in = new Scanner(s.getInputStream());\n    System.out.println(\"user name\");\n    String user = in.nextLine();\n    Scanner keys = new Scanner(System.in);\n    System.out.println(\"Server\");\n    String h = keys.nextLine();\n    System.out.println(\"Port\");\n    int p = keys.nextInt();\n  }\n}\n",
+        ),
+        (
+            "c.go",
+            "package main\n\nfunc main() {\n\tconn, _ := net.Dial(\"tcp\", address)\n\tin := bufio.NewReader(conn)\n\tfmt.Println(\"user name\")\n\tuser, _ := in.ReadString('\\n')\n\tfmt.Println(\"Server\")\n\tfmt.Scanln(&h)\n\tfmt.Println(\"Port\")\n\tfmt.Scanln(&p)\n}\n",
+        ),
+        (
+            "c.rs",
+            "fn main() {\n    TcpStream::connect(t);\n    println!(\"user name\");\n    reader.read_line(&mut user);\n    println!(\"Server\");\n    std::io::stdin().read_line(&mut h);\n    println!(\"Port\");\n    std::io::stdin().read_line(&mut p);\n}\n",
+        ),
+    ] {
+        is_answered(file, source, &["{host}", "{port}"]);
+    }
+}
+
+#[apply(test)]
+fn where_a_function_ends_is_told_by_how_its_lines_are_indented() {
+    for (file, source) in [
+        // Blank lines, and a brace on a line of its own.
+        (
+            "C.cs",
+            "class C\n{\n    static string Ask(string q)\n    {\n        Console.Write(q);\n\n        return Console.ReadLine();\n    }\n\n    static void Main(string[] a)\n    {\n        var h = Ask(\"Host? \");\n        var p = Ask(\"Port? \");\n        new TcpClient(h, int.Parse(p));\n    }\n}\n",
+        ),
+        // One blank is enough.
+        (
+            "c.py",
+            "import socket\ndef ask(q):\n return input(q)\nh = ask('Host? ')\np = ask('Port? ')\ns.connect(t)\n",
+        ),
+        // The body of a class goes on behind its functions.
+        (
+            "c.py",
+            "import socket\nclass Client:\n    def note(text):\n        print(text)\n    host = input('Host: ')\n    port = input('Port: ')\n    note('ready')\n    s.connect(t)\n",
+        ),
+        // The first line is empty.
+        ("c.py", "\nhost = input('Host: ')\nport = input('Port: ')\ns.connect(t)\n"),
+    ] {
+        is_answered(file, source, &["{host}", "{port}"]);
+    }
+}

@@ -219,3 +219,46 @@ fn arguments_that_cannot_be_told_apart_are_left_open() {
         assert!(guess.doubts.contains(&doubt), "{doubt}: {:?}", guess.doubts);
     }
 }
+
+#[apply(test)]
+fn a_letter_for_help_is_no_host_and_help_for_an_option_is_none() {
+    let options = "parser.add_option('-h', '--help', help='show this')\nparser.add_option('-p', '--port', help='where it listens')\ns.connect(t)\n";
+    is_called("c.py", options, "python3 c.py --port {port}");
+    let letters = "int main(int argc, char **argv) {\n  if (!strcmp(argv[i], \"-h\")) h = argv[i + 1];\n  if (!strcmp(argv[i], \"-p\")) p = argv[i + 1];\n  connect(s, a, n);\n}\n";
+    is_called("c.c", letters, "./c -h {host} -p {port}");
+}
+
+#[apply(test)]
+fn names_say_less_than_what_is_made_of_an_argument() {
+    for (file, source, call) in [
+        (
+            "c.py",
+            "host = sys.argv[2]\nuser = sys.argv[1]\nport = int(sys.argv[1])\ns.connect(t)\n",
+            "python3 c.py {port} {host}",
+        ),
+        ("c.rb", "p = ARGV[0].to_i\nh = ARGV[1]\ns = TCPSocket.new(h, p)\n", "ruby c.rb {port} {host}"),
+        ("c.rb", "s = TCPSocket.new(ARGV[1], ARGV[0])\n", "ruby c.rb {port} {host}"),
+        // A comma inside of a call.
+        (
+            "c.py",
+            "host, port = max('', sys.argv[1]), int(sys.argv[2])\ns.connect(t)\n",
+            "python3 c.py {host} {port}",
+        ),
+        // An array of another kind.
+        (
+            "c.c",
+            "#define PORT 5000\nint main(void) {\n  int args[3];\n  p = args[1];\n  connect(s, a, n);\n}\n",
+            "./c",
+        ),
+    ] {
+        is_called(file, source, call);
+    }
+    // Only Go and Rust have addresses of one word, and not where they are put together.
+    let asks = guessed(&[
+        ("server.py", PY_SERVER),
+        ("c.py", "host = sys.argv[1]\nport = input('port: ')\ns.connect(t)\n"),
+    ]);
+    assert_eq!(asks.client.as_deref(), Some("python3 c.py {host}"), "{asks:?}");
+    let joins = "package main\n\nfunc main() {\n\thost := os.Args[1]\n\tfmt.Print(\"Port: \")\n\tfmt.Scanln(&port)\n\tnet.Dial(\"tcp\", net.JoinHostPort(host, port))\n}\n";
+    is_called("c.go", joins, "./c {host}");
+}

@@ -230,3 +230,84 @@ fn a_draft_is_a_profile_that_loads() {
     assert_eq!(submission.server_answers.len(), 1);
     assert!(init(dir.path()).is_err(), "a second draft must not overwrite the first");
 }
+
+#[apply(test)]
+fn a_mode_is_an_argument_only_of_one_program_that_is_both() {
+    let both = "import argparse, socket
+p = argparse.ArgumentParser()
+p.add_argument('mode')
+p.add_argument('port', type=int)
+a = p.parse_args()
+if a.mode == 'server':
+    s.bind(('', a.port))
+    s.listen()
+elif a.mode == 'client':
+    s.connect(('localhost', a.port))
+";
+    holds(
+        &[("chat.py", both)],
+        "",
+        ("python3 chat.py server {port}", &[]),
+        ("python3 chat.py client {port}", &[]),
+    );
+    // Words of one pair of modes, and the modes themselves.
+    let words = "import socket, sys
+print('server')
+if sys.argv[1] == 'listen':
+    port = int(sys.argv[2])
+    s.bind(('', port))
+    s.listen()
+elif sys.argv[1] == 'connect':
+    port = int(sys.argv[2])
+    s.connect(('localhost', port))
+";
+    holds(
+        &[("chat.py", words)],
+        "",
+        ("python3 chat.py listen {port}", &[]),
+        ("python3 chat.py connect {port}", &[]),
+    );
+    // A server that speaks of both.
+    let speaks = format!("{PY_SERVER}print('server', 'client')\nprint('server')\nprint('client')\n");
+    assert_eq!(guessed(&[("server.py", &speaks)]).missing(), ["client"]);
+    holds(
+        &[("server.py", &speaks), ("client.py", PY_CLIENT)],
+        "",
+        ("python3 server.py {port}", &[]),
+        ("python3 client.py {host} {port}", &[]),
+    );
+}
+
+#[apply(test)]
+fn which_programs_there_are_and_which_is_the_client() {
+    let (server, client) =
+        (("python3 server.py {port}", &[][..]), ("python3 client.py {host} {port}", &[][..]));
+    // What the client uses is a program only where it says that it can be one.
+    let uses = format!("import server\n{PY_CLIENT}");
+    let main = format!("{PY_SERVER}if __name__ == '__main__':\n    main()\n");
+    holds(&[("server.py", &main), ("client.py", &uses)], "", server, client);
+    let uses = format!("import client_net\n{PY_CLIENT}");
+    let part = "def open_it(t):\n    s.connect(t)\n";
+    let guess =
+        holds(&[("server.py", PY_SERVER), ("client.py", &uses), ("client_net.py", part)], "", server, client);
+    assert_eq!(guess.doubts, [""; 0]);
+    // A client that listens, too; and a server that connects, in a folder that is called as a client is.
+    let listens = format!("{PY_CLIENT}t.listen()\n");
+    holds(&[("server.py", PY_SERVER), ("client.py", &listens)], "", server, client);
+    let connects = format!("{PY_SERVER}t.connect(('127.0.0.1', port))\n");
+    holds(
+        &[("client-server/a.py", &connects), ("client-server/b.py", PY_CLIENT)],
+        "",
+        ("python3 client-server/a.py {port}", &[]),
+        ("python3 client-server/b.py {host} {port}", &[]),
+    );
+    // Of several the one in the server's language and folder.
+    let ruby = "s = TCPSocket.new(ARGV[0], ARGV[1].to_i)\n";
+    holds(&[("server.py", PY_SERVER), ("client.py", PY_CLIENT), ("client.rb", ruby)], "", server, client);
+    holds(
+        &[("a/server.py", PY_SERVER), ("a/client.py", PY_CLIENT), ("b/client.py", PY_CLIENT)],
+        "",
+        ("python3 a/server.py {port}", &[]),
+        ("python3 a/client.py {host} {port}", &[]),
+    );
+}

@@ -272,3 +272,62 @@ fn classes_may_be_called_by_their_full_names_or_by_none() {
         "mono C.exe {host} {port}",
     );
 }
+
+#[apply(test)]
+fn a_makefile_beside_one_program_may_link_objects_by_a_variable() {
+    let makefile = |file: &str, program: &str| {
+        format!(
+            "OBJECTS = x.o\n\n{program}: $(OBJECTS)\n\tcc -o {program} $(OBJECTS)\n\nx.o: {file}\n\tcc -c {file} -o x.o\n"
+        )
+    };
+    let (server, client) = (makefile("./x.c", "listen"), makefile("x.c", "talk"));
+    doubts(
+        &[("s/x.c", C_SERVER), ("s/Makefile", &server), ("c/x.c", C_CLIENT), ("c/Makefile", &client)],
+        "(cd s && make listen) && (cd c && make talk)",
+        "s/listen {port}",
+        "c/talk {host} {port}",
+    );
+}
+
+#[apply(test)]
+fn parts_may_use_each_other_and_be_in_other_folders() {
+    let uses = |text: &str| format!("#include \"net.h\"\n{text}");
+    let (server, client) = (uses(C_SERVER), uses(C_CLIENT));
+    doubts(
+        &[
+            ("src/server.c", &server),
+            ("src/client.c", &client),
+            ("src/other.c", "int other;\n"),
+            ("lib/net.c", "#include \"net.h\"\n#include \"log.h\"\n"),
+            ("lib/net.h", ""),
+            ("lib/log.c", "#include \"log.h\"\n#include \"net.h\"\n"),
+            ("lib/log.h", ""),
+        ],
+        "cc -o server -Ilib src/server.c lib/net.c lib/log.c && cc -o client -Ilib src/client.c lib/net.c lib/log.c",
+        "./server {port}",
+        "./client {host} {port}",
+    );
+}
+
+#[apply(test)]
+fn classes_of_one_name_are_kept_apart_unless_their_packages_do() {
+    let main = |text: &str, package: &str| {
+        let text = text.replace("class Empfang", "class Main").replace("class Sender", "class Main");
+        format!("{package}{text}")
+    };
+    doubts(
+        &[("s/Main.java", &main(JAVA_SERVER, "")), ("c/Main.java", &main(JAVA_CLIENT, ""))],
+        "javac -encoding UTF-8 -d s s/Main.java && javac -encoding UTF-8 -d c c/Main.java",
+        "java -cp s Main {port}",
+        "java -cp c Main {host} {port}",
+    );
+    doubts(
+        &[
+            ("s/Main.java", &main(JAVA_SERVER, "package s;\n")),
+            ("c/Main.java", &main(JAVA_CLIENT, "package c;\n")),
+        ],
+        "javac -encoding UTF-8 -d . s/Main.java && javac -encoding UTF-8 -d . c/Main.java",
+        "java s.Main {port}",
+        "java c.Main {host} {port}",
+    );
+}
