@@ -11,10 +11,15 @@ use super::session::Session;
 use super::timeline;
 use crate::results::{Outcome, Role};
 
+/// Whether `text` is too long to be quoted, and may be broken into lines on a screen.
+fn is_long(text: &str) -> bool {
+    text.len() > 99
+}
+
 /// Whether `screen` shows `text`: word for word, or, a long one, broken into lines.
 pub fn shows_message(screen: &[u8], text: &str) -> bool {
     Words::of(screen).find(&Words::of(text.as_bytes()), 0).is_some()
-        || (text.len() > 99 && contains(&facts::without_line_ends(screen), text.as_bytes()))
+        || (is_long(text) && contains(&facts::without_line_ends(screen), text.as_bytes()))
 }
 
 /// Whether the server shows `messages`, each by itself.
@@ -24,23 +29,13 @@ pub fn on_server(session: &Session, known: &Baseline, messages: &[String], what:
     match words.find_all(&words_of(messages)) {
         Err(missing) => {
             let text = &messages[missing];
-            if messages.iter().all(|text| shows_message(&server.screen, text)) && text.len() > 99 {
+            if is_long(text) && messages.iter().all(|text| shows_message(&server.screen, text)) {
                 return pass(format!("the server shows {what} as they were sent"));
             }
             if known.is_readable() && !contains(&session.proxy.to_server.tape, text.as_bytes()) {
                 return not_sent(session, known, text);
             }
-            server.trouble().unwrap_or_else(|| {
-                if text.len() <= 99 {
-                    return fail(format!("the server does not show \"{text}\" as it was sent; {}", server.shows()));
-                }
-                let shown = longest_beginning(&facts::without_line_ends(&server.screen), text.as_bytes());
-                fail(format!(
-                    "of a message of {} bytes the server shows the first {shown} in one piece; its screen ends: {}",
-                    text.len(),
-                    facts::tail(&server.screen, EXCERPT / 4)
-                ))
-            })
+            server.trouble().unwrap_or_else(|| shown_otherwise(&server, text))
         }
         Ok(places) => {
             let glued = places.windows(2).position(|pair| !words.speaks_between(pair[0].end..pair[1].start));
@@ -55,6 +50,19 @@ pub fn on_server(session: &Session, known: &Baseline, messages: &[String], what:
             }
         }
     }
+}
+
+/// The ruling on a server that does not show `text`, which was sent to it.
+fn shown_otherwise(server: &Seen, text: &str) -> Ruling {
+    if !is_long(text) {
+        return fail(format!("the server does not show \"{text}\" as it was sent; {}", server.shows()));
+    }
+    let shown = longest_beginning(&facts::without_line_ends(&server.screen), text.as_bytes());
+    fail(format!(
+        "of a message of {} bytes the server shows the first {shown} in one piece; its screen ends: {}",
+        text.len(),
+        facts::tail(&server.screen, EXCERPT / 4)
+    ))
 }
 
 /// Why nothing follows from a line that was not sent, where the client does not send every line: that is C3's to
@@ -79,7 +87,7 @@ fn not_sent(session: &Session, known: &Baseline, text: &str) -> Ruling {
 pub fn ended_instead(session: &Session, known: &Baseline, text: &str) -> Option<Ruling> {
     let client = Seen::of(session.client());
     (client.ending.is_some() && !has_quit(session, known)).then(|| {
-        let text = if text.len() > 99 { "a long message".to_string() } else { format!("\"{text}\"") };
+        let text = if is_long(text) { "a long message".to_string() } else { format!("\"{text}\"") };
         fail(format!("{text} was typed, and the client ended; {}", client.shows()))
             .advise("Let the client send every line, and go on until the quit word is typed.")
     })
@@ -93,7 +101,7 @@ fn has_quit(session: &Session, known: &Baseline) -> bool {
 
 /// The ruling on a client that has sent `tape` where `text` was typed.
 fn sent_otherwise(text: &str, tape: &[u8]) -> Ruling {
-    if text.len() > 99 {
+    if is_long(text) {
         let sent = longest_beginning(tape, text.as_bytes());
         return fail(format!(
             "of a message of {} bytes that was typed the client sent the first {sent} in one piece",
@@ -132,7 +140,7 @@ pub fn as_in_lockstep(
         && !messages.iter().all(|text| shows_message(screen, text))
     {
         let text = &messages[missing];
-        let name = if text.len() > 99 { "the long message".to_string() } else { format!("\"{text}\"") };
+        let name = if is_long(text) { "the long message".to_string() } else { format!("\"{text}\"") };
         return without_lines(known)
             .unwrap_or_else(|| fail(format!("the client's log does not show {name}; {}", printed(screen))));
     }
@@ -202,6 +210,24 @@ mod tests {
         let happened = "of a message of 100 bytes that was typed the client sent the first 70 in one piece";
         assert_eq!(ruling.happened, happened);
         assert!(ruling.advice.expect("some").contains("whole lines"));
+    }
+
+    #[apply(test)]
+    fn what_the_server_shows_otherwise_is_told_and_of_a_long_message_its_length() {
+        let server = |screen: &str| Seen { screen: screen.into(), ..Seen::nothing(Role::Server) };
+        let happened = shown_otherwise(&server("got: gr?n\n"), "grün").happened;
+        assert_eq!(
+            happened,
+            "the server does not show \"grün\" as it was sent; the server's screen ends: got: gr?n"
+        );
+        let text = "ab".repeat(50);
+        let happened =
+            shown_otherwise(&server(&format!("got: {}\ngot: {}\n", &text[..40], &text[..30])), &text)
+                .happened;
+        assert!(
+            happened.starts_with("of a message of 100 bytes the server shows the first 40 in one piece"),
+            "{happened}"
+        );
     }
 
     #[apply(test)]

@@ -48,22 +48,26 @@ fn client_gone(setup: &Setup, known: &Baseline, by: End) -> Result<Ruling> {
     let waited = session.ends(Role::Server)?;
     let server = Seen::of(session.server());
     let said = server.since(mark).to_vec();
-    let ruling = match (server.trouble(), &server.ending, waited) {
+    Ok(finish(session, noticed(&server, &said, waited)))
+}
+
+/// The ruling on a server that has `said` this since its client was gone.
+fn noticed(server: &Seen, said: &[u8], waited: Waited) -> Ruling {
+    match (server.trouble(), &server.ending, waited) {
         (Some(ruling), ..) => ruling,
         (None, Some(Ending::Exited(status)), _) => {
-            pass(format!("the server ended with status {status}; {}", printed(&said)))
+            pass(format!("the server ended with status {status}; {}", printed(said)))
         }
         (None, _, Waited::Flooded(_)) => server.flooded(),
         (None, _, Waited::Busy(_)) => ruling(
             Outcome::Hung,
             format!("the server neither ends nor waits, and keeps a processor busy; {}", server.shows()),
         ),
-        (None, ..) if !Words::of(&said).is_empty() => pass(format!("the server says so: {}", printed(&said))),
+        (None, ..) if !Words::of(said).is_empty() => pass(format!("the server says so: {}", printed(said))),
         (None, ..) => {
             ruling(Outcome::Hung, format!("the server neither ends nor prints anything; {}", server.shows()))
         }
-    };
-    Ok(finish(session, ruling))
+    }
 }
 
 /// R9
@@ -94,29 +98,29 @@ pub fn server_gone(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     }
     let client = Seen::of(session.client());
     let said = client.since(mark).to_vec();
-    let facts_typed = words_of(&messages);
-    let usual = known.client_words();
-    let words = Words::of(&said);
-    // Many print "connection closed" in a good session, too, when the log has come.
-    let early = Words::of(&client.screen[mark..before_quit.clamp(mark, client.screen.len())]);
-    let usual_early = known.client_words_before_quit();
-    let says_so = words
-        .own_words(&facts_typed)
-        .into_iter()
-        .any(|word| !usual.contains(word) && !is_of_an_empty_log(word))
-        || early
-            .own_words(&facts_typed)
-            .into_iter()
-            .any(|word| is_of_an_end(word) && !usual_early.contains(word));
+    let early = &client.screen[mark..before_quit.clamp(mark, client.screen.len())];
     let ruling = match client.status(waited) {
         Err(ruling) => ruling,
-        Ok(status) if says_so => pass(format!("the client ended with status {status}; {}", printed(&said))),
+        Ok(status) if says_that_it_is_gone(known, &words_of(&messages), &said, early) => {
+            pass(format!("the client ended with status {status}; {}", printed(&said)))
+        }
         Ok(status) => fail(format!(
             "the client ended with status {status} and does not say that the server is gone; {}",
             printed(&said)
         )),
     };
     Ok(finish(session, ruling))
+}
+
+/// Whether a client that has `said` this since its server was gone says so: in words that it does not use in the
+/// first session, or, in what came `early`, before a quit was typed, by a word for an end. Many print "connection
+/// closed" in a good session, too, when the log has come.
+fn says_that_it_is_gone(known: &Baseline, typed: &[Words], said: &[u8], early: &[u8]) -> bool {
+    let (said, early) = (Words::of(said), Words::of(early));
+    let (usual, usual_early) = (known.client_words(), known.client_words_before_quit());
+    let is_new = |word: &str| !usual.contains(word) && !is_of_an_empty_log(word);
+    let is_new_early = |word: &str| !usual_early.contains(word) && is_of_an_end(word);
+    said.own_words(typed).into_iter().any(is_new) || early.own_words(typed).into_iter().any(is_new_early)
 }
 
 /// Whether a program that prints this word may mean no more than that a log has no messages.
@@ -165,13 +169,9 @@ pub fn port_in_use(setup: &Setup, known: &Baseline) -> Result<Ruling> {
         waited = session.ends(Role::Server)?;
     }
     let server = Seen::of(session.server());
-    let ruling = match (&server.ending, others.first()) {
-        (None, Some(other)) => fail(format!(
-            "port {port} is in use, and the server listens on {other} instead; {}",
-            server.shows()
-        )),
-        _ => server.error(waited, &known.server_words(), true),
-    };
+    let told = |other| format!("port {port} is in use, and the server listens on {other} instead");
+    let ruling =
+        listens(&server, &others, told).unwrap_or_else(|| server.error(waited, &known.server_words(), true));
     Ok(finish(session, ruling))
 }
 
@@ -262,12 +262,15 @@ fn wrong_port(session: &mut Session, role: Role, usual: &HashSet<String>) -> Res
     let waited = session.ends(role)?;
     let tested = session.of(role);
     let seen = Seen::of(tested);
-    Ok(match (&seen.ending, tested.ports()?.first()) {
-        (None, Some(port)) => {
-            fail(format!("the {} was given port abc and listens on {port}; {}", role.word(), seen.shows()))
-        }
-        _ => seen.error(waited, usual, false),
-    })
+    let told = |port| format!("the {} was given port abc and listens on {port}", role.word());
+    let ruling = listens(&seen, &tested.ports()?, told);
+    Ok(ruling.unwrap_or_else(|| seen.error(waited, usual, false)))
+}
+
+/// The ruling, as it is `told`, on a program that goes on and listens on one of `ports`.
+fn listens(seen: &Seen, ports: &[u16], told: impl FnOnce(u16) -> String) -> Option<Ruling> {
+    let port = *ports.first().filter(|_| seen.ending.is_none())?;
+    Some(fail(format!("{}; {}", told(port), seen.shows())))
 }
 
 /// R16
@@ -329,4 +332,68 @@ fn listen(computer: &Computer, address: SocketAddr) -> Result<Socket> {
     socket.bind(&address.into())?;
     socket.listen(1)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::baseline::sample::sound;
+    use super::*;
+
+    fn server(screen: &str, ending: Option<Ending>) -> Seen {
+        Seen { screen: screen.into(), ending, ..Seen::nothing(Role::Server) }
+    }
+
+    #[apply(test)]
+    fn a_server_notices_that_its_client_is_gone_by_ending_or_by_saying_so() {
+        let judged = |ending, said: &str, waited| {
+            noticed(&server("got one\n", ending), said.as_bytes(), waited).outcome
+        };
+        let quiet = Waited::Quiet;
+        assert_eq!(judged(Some(Ending::Exited(0)), "", quiet), Outcome::Pass);
+        assert_eq!(judged(Some(Ending::Exited(3)), "", quiet), Outcome::Pass);
+        assert_eq!(judged(Some(Ending::Exited(139)), "", quiet), Outcome::Crashed);
+        assert_eq!(judged(None, "the client is gone\n", quiet), Outcome::Pass);
+        assert_eq!(judged(None, "", quiet), Outcome::Hung);
+        assert_eq!(judged(None, "--\n", quiet), Outcome::Hung);
+        assert_eq!(judged(None, "gone\n", Waited::Busy(Role::Server)), Outcome::Hung);
+        assert_eq!(judged(None, "gone\n", Waited::Flooded(Role::Server)), Outcome::Flooded);
+    }
+
+    #[apply(test)]
+    fn a_client_says_that_its_server_is_gone_in_new_words_or_before_its_quit() {
+        let (known, typed) = (sound(), words_of(&["mogu".to_owned()]));
+        let says =
+            |said: &str, early: &str| says_that_it_is_gone(&known, &typed, said.as_bytes(), early.as_bytes());
+        assert!(says("server vanished\n", ""));
+        // What it says in a good session, what was typed, and an empty log.
+        assert!(!says("connected\nmessage: sent mogu\nlog:\n", ""));
+        assert!(!says("log: (empty)\n", "") && !says("nothing\n", "") && !says("none\n", ""));
+        // Words for an end, where it has not quit; others there say nothing of it.
+        let mut closes = sound();
+        closes.client.screen.extend_from_slice(b"connection closed\n");
+        let early =
+            |early: &str| says_that_it_is_gone(&closes, &typed, b"connection closed\n", early.as_bytes());
+        assert!(early("connection closed\n"));
+        assert!(!early("") && !early("connection open\n"));
+        for word in
+            ["aborted", "broken", "closed", "crashed", "disconnected", "down", "dropped", "ended", "failed"]
+        {
+            assert!(early(word), "{word}");
+        }
+        for word in ["gone", "left", "lost", "shutdown", "terminated"] {
+            assert!(early(word), "{word}");
+        }
+    }
+
+    #[apply(test)]
+    fn only_a_program_that_goes_on_listens_instead() {
+        let ruling =
+            |ending, ports: &[u16]| listens(&server("", ending), ports, |port| format!("it has {port}"));
+        assert_eq!(
+            ruling(None, &[7, 8]).expect("it listens").happened,
+            "it has 7; the server printed nothing"
+        );
+        assert!(ruling(None, &[]).is_none());
+        assert!(ruling(Some(Ending::Exited(0)), &[7]).is_none());
+    }
 }

@@ -12,7 +12,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::getpid;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use crate::error::Fault;
+use crate::error::{self, Fault};
 use crate::run::scratch::Scratch;
 
 /// How many files a check has open besides those of the submissions that it judges.
@@ -22,8 +22,12 @@ const FILES_EACH: u64 = 160;
 
 /// How many submissions can be judged side by side with the files that this process may have open.
 pub fn most_jobs() -> usize {
-    let most = open_files().saturating_sub(FILES) / FILES_EACH;
-    usize::try_from(most).unwrap_or(usize::MAX).max(1)
+    usize::try_from(jobs_with(open_files())).unwrap_or(usize::MAX).max(1)
+}
+
+/// For how many submissions so many open files suffice.
+fn jobs_with(files: u64) -> u64 {
+    files.saturating_sub(FILES) / FILES_EACH
 }
 
 fn open_files() -> u64 {
@@ -32,25 +36,25 @@ fn open_files() -> u64 {
 
 /// An error that names what this machine lacks for judging `jobs` submissions side by side.
 pub fn is_ready(jobs: usize) -> Result<()> {
-    open_files_suffice(jobs as u64)?;
+    open_files_suffice(open_files(), jobs as u64)?;
     processes_are_seen()?;
     terminals_are_there()?;
     files_can_be_executed()
 }
 
-fn open_files_suffice(jobs: u64) -> Result<()> {
-    let (limit, needed) = (open_files(), FILES + FILES_EACH.saturating_mul(jobs));
-    if limit >= needed {
+fn open_files_suffice(limit: u64, jobs: u64) -> Result<()> {
+    let fewer = jobs_with(limit);
+    if fewer >= jobs {
         return Ok(());
     }
-    let fault = Fault::usage(format!("a check needs {needed} open files, and {limit} are the limit"));
-    let fewer = most_jobs();
-    let hint = if jobs > 1 && limit >= FILES + FILES_EACH {
-        format!("--jobs {fewer}, or a higher limit (ulimit -Hn)")
-    } else {
-        "raise the limit (ulimit -Hn)".to_owned()
+    let needed = FILES + FILES_EACH * jobs;
+    let hint = match fewer {
+        0 => "raise the limit (ulimit -Hn)".to_owned(),
+        _ => format!("--jobs {fewer}, or a higher limit (ulimit -Hn)"),
     };
-    Err(fault.hint(hint).into())
+    Err(Fault::usage(format!("a check needs {needed} open files, and {limit} are the limit"))
+        .hint(hint)
+        .into())
 }
 
 fn processes_are_seen() -> Result<()> {
@@ -103,4 +107,21 @@ pub fn has_loopback() -> Result<()> {
         let fault = Fault::usage("there is no loopback network, over which programs talk");
         fault.hint("switch it on: ip link set lo up").because(error).into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[apply(test)]
+    fn too_few_open_files_are_told_with_what_they_suffice_for() {
+        let complains = |limit, jobs| open_files_suffice(limit, jobs).err().map(|error| error::words(&error));
+        assert_eq!((complains(224, 1), complains(1_024, 6)), (None, None));
+        let told = complains(1_023, 6).expect("too few");
+        assert!(told.contains("needs 1024 open files, and 1023 are the limit"), "{told}");
+        assert!(told.contains("--jobs 5, or"), "{told}");
+        assert!(complains(224, 2).expect("too few").contains("--jobs 1, or"));
+        let told = complains(223, 2).expect("too few");
+        assert!(told.contains("raise the limit") && !told.contains("--jobs"), "{told}");
+    }
 }
