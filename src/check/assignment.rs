@@ -629,6 +629,15 @@ mod tests {
         assert_eq!(greeting("your name? message: "), "C2 fail");
         assert_eq!(greeting("quit disconnects. message: "), "C2 fail");
         assert_eq!(greeting("connected! your name? message: "), "");
+        // Where nothing was typed, its last line is the prompt.
+        let untyped = |text: &str| {
+            let mut baseline = sound();
+            baseline.exchanges.clear();
+            let connect = baseline.connect.as_mut().expect("it connected");
+            (connect.greeting, connect.client.screen) = (text.into(), text.into());
+            c2(&baseline).passes()
+        };
+        assert!(untyped("you are in\nmessage: ") && !untyped("message: "));
         // What it prints without a server, too.
         let anyway = fails(|it| {
             it.alone.0.screen = b"welcome\nmessage: cannot go on\n".to_vec();
@@ -664,6 +673,36 @@ mod tests {
             }
         };
         assert_eq!(fails(repeats), "C3 fail");
+    }
+
+    #[apply(test)]
+    fn a_client_without_a_prompt_has_to_say_before_that_it_takes_messages() {
+        let greets = |greeting: &str| {
+            let greeting = greeting.as_bytes().to_vec();
+            fails(move |it| {
+                for exchange in &mut it.exchanges {
+                    exchange.reply = b"sent\n".to_vec();
+                }
+                it.connect.as_mut().expect("it connected").greeting = greeting;
+            })
+        };
+        assert_eq!(greets("connected\n"), "C3 fail");
+        assert_eq!(greets("now connected\n"), "C3 fail");
+        assert_eq!(greets("connected: type messages\n"), "");
+    }
+
+    #[apply(test)]
+    fn what_was_not_played_names_what_it_needs() {
+        let needs = |change: fn(&mut Baseline)| {
+            let mut baseline = sound();
+            baseline.quit = None;
+            change(&mut baseline);
+            [s5(&baseline).needs, c5(&baseline).needs]
+        };
+        assert_eq!(needs(|it| it.start.listens = None), [Some(Id::S1); 2]);
+        assert_eq!(needs(|it| it.connect = None), [Some(Id::C1); 2]);
+        assert_eq!(needs(|it| it.flooded = Some(Role::Server)), [Some(Id::S4); 2]);
+        assert_eq!(needs(|_| ()), [Some(Id::C3); 2]);
     }
 
     #[apply(test)]

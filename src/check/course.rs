@@ -132,6 +132,18 @@ mod tests {
     }
 
     #[apply(test)]
+    fn a_course_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("course.toml");
+        std::fs::write(&path, "only = [\"S1\"]\n[visibility]\nS1 = \"hidden\"\n").unwrap();
+        let course = Course::load(&path).unwrap();
+        assert_eq!(course.only, [Id::S1]);
+        assert!(course.visibility(Id::S1) != course.visibility(Id::S2));
+        let error = Course::load(&dir.path().join("other.toml")).expect_err("there is none").to_string();
+        assert!(error.ends_with("other.toml: no such file"), "{error}");
+    }
+
+    #[apply(test)]
     fn limits_are_taken_in_their_units() {
         let limits = course("timeout = 2.5\nbuild-timeout = 60\nmemory = 512\n").unwrap();
         assert_eq!(limits.timeout, Some(Duration::from_millis(2500)));

@@ -370,6 +370,14 @@ mod tests {
     }
 
     #[apply(test)]
+    fn escapes_of_all_kinds_are_left_out() {
+        assert_eq!(
+            without_escapes(b"\x1b7one\x1b[1;31mtwo\x1b]0;title\x07three\r\n\x1b[2"),
+            b"onetwothree\n"
+        );
+    }
+
+    #[apply(test)]
     fn the_tail_of_a_screen_is_one_safe_line() {
         assert_eq!(tail(b"one\r\n\r\ntwo \x07\r\n", 99), "one | two \\x07");
         assert_eq!(tail(b"abcdefgh", 4), "…fgh");

@@ -12,7 +12,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::getpid;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use crate::error::{self, Fault};
+use crate::error::Fault;
 use crate::run::scratch::Scratch;
 
 /// How many files a check has open besides those of the submissions that it judges.
@@ -112,6 +112,7 @@ pub fn has_loopback() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error;
 
     #[apply(test)]
     fn too_few_open_files_are_told_with_what_they_suffice_for() {

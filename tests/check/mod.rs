@@ -189,6 +189,36 @@ fn a_row_of_the_first_session_that_fails_shows_that_session() {
 }
 
 #[apply(test)]
+fn the_time_line_tells_what_was_typed_sent_and_shown_and_how_each_end_ended() {
+    common::needs(&["python3"]);
+    let events = |pair: &str, row: &str| {
+        let checked = Checked::with(&[&corpus(pair), "--only", row, "--format", "json"]);
+        let session = checked.json()["submissions"][0]["findings"][0]["measured"]["session"].clone();
+        let text = |event: &Value| {
+            format!("{}: {}", event["kind"].as_str().unwrap(), event["text"].as_str().unwrap())
+        };
+        session.as_array().expect("events").iter().map(text).collect::<Vec<_>>()
+    };
+    let whole = events("output-only-at-the-end", "S4");
+    for text in [
+        "client-typed: quit\n",
+        "to-server: quit\\n",
+        "to-server: [FIN]",
+        "to-client: [FIN]",
+        "server-end: ended with status 0",
+        "client-end: ended with status 0",
+    ] {
+        assert!(whole.iter().any(|event| event == text), "no {text}: {whole:?}");
+    }
+    assert!(
+        whole.iter().all(|event| event.split_once(": ").is_some_and(|(_, text)| !text.is_empty())),
+        "{whole:?}"
+    );
+    let resets = events("dies-of-a-reset", "R8");
+    assert!(resets.iter().any(|event| event == "to-server: [RST]"), "{resets:?}");
+}
+
+#[apply(test)]
 fn a_row_asked_for_alone_brings_what_it_depends_on_and_does_not_tell_it() {
     common::needs(&["python3"]);
     let checked = Checked::with(&[&corpus("one-read-is-one-message"), "--only", "R6"]);
