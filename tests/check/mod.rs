@@ -195,7 +195,11 @@ fn the_time_line_tells_what_was_typed_sent_and_shown_and_how_each_end_ended() {
         let checked = Checked::with(&[&corpus(pair), "--only", row, "--format", "json"]);
         let session = checked.json()["submissions"][0]["findings"][0]["measured"]["session"].clone();
         let text = |event: &Value| {
-            format!("{}: {}", event["kind"].as_str().unwrap(), event["text"].as_str().unwrap())
+            format!(
+                "{}: {}",
+                event["kind"].as_str().expect("a kind"),
+                event["text"].as_str().expect("a text")
+            )
         };
         session.as_array().expect("events").iter().map(text).collect::<Vec<_>>()
     };
