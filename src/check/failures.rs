@@ -14,7 +14,7 @@ use super::comparison::not_again;
 use super::evidence::{Ruling, Seen, fail, pass, printed, ruling};
 use super::facts::Words;
 use super::id::Id;
-use super::recording::{opened, send_all};
+use super::recording::{opened, opened_or_alone, send_all};
 use super::session::{Keyboard, Session, Waited};
 use super::setup::Setup;
 use super::timeline;
@@ -303,22 +303,6 @@ fn finish(session: Session, ruling: Ruling) -> Ruling {
     let events = if ruling.passes() { Vec::new() } else { timeline::events(&session) };
     session.clear();
     Ruling { session: events, ..ruling }
-}
-
-/// A session in which the client has connected, with a server behind the proxy or without one: some die as
-/// soon as they listen, and the client is judged all the same.
-fn opened_or_alone<'a>(setup: &'a Setup) -> Result<Option<Session<'a>>> {
-    let mut session = Session::open(setup)?;
-    session.start_server()?;
-    session.wait_until_listening()?;
-    session.start_client(Keyboard::Lines)?;
-    session.wait(|session| session.proxy.connected || session.client().has_ended())?;
-    if !session.proxy.connected {
-        session.clear();
-        return Ok(None);
-    }
-    session.settle()?;
-    Ok(Some(session))
 }
 
 /// Listens at `address` of `computer` so that nobody else can.

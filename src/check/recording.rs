@@ -13,6 +13,7 @@ use super::baseline::{
     Altered, Baseline, Connect, Exchange, LookAlike, LookAlikes, Quit, Start, contains, withheld_messages,
     words_of,
 };
+use super::comparison::shows_message;
 use super::evidence::Seen;
 use super::facts::{self, Words};
 use super::framing::{self, Framing};
@@ -173,8 +174,7 @@ fn client_on_another_port(setup: &Setup) -> Result<(SocketAddr, bool)> {
     let mut session = Session::open_on(setup, setup.other_port("another port")?)?;
     let given = session.proxy.address()?;
     session.start_client(Keyboard::Lines)?;
-    session.wait(|session| session.proxy.connected || session.client().has_ended())?;
-    let connected = session.proxy.connected;
+    let (connected, _) = session.connects()?;
     session.clear();
     Ok((given, connected))
 }
@@ -190,8 +190,7 @@ fn converse(session: &mut Session, baseline: &mut Baseline, single_words: bool) 
     let setup = session.setup();
     let other = if setup.has_fixed_port() && takes[1] { Some(client_on_another_port(setup)?) } else { None };
     session.start_client(Keyboard::Lines)?;
-    let waited = session.wait(|session| session.proxy.connected || session.client().has_ended())?;
-    let connected = session.proxy.connected;
+    let (connected, waited) = session.connects()?;
     if connected {
         session.settle()?;
     } else {
@@ -232,12 +231,7 @@ fn exchange(session: &mut Session, typed: &str, flooded: &mut Option<Role>) -> R
     let marks = (session.client().shown(), session.server().shown());
     let wire = (session.proxy.to_server.tape.len(), session.proxy.to_client.tape.len());
     let elsewhere = session.sent_elsewhere();
-    session.proxy.to_server.mode = Mode::Held;
-    session.client().type_line(typed);
-    let mut waited = session.wait(|session| {
-        let flow = &session.proxy.to_server;
-        flow.tape.len() > wire.0 || flow.end.is_some() || session.client().has_ended()
-    })?;
+    let mut waited = session.type_line(typed)?;
     if waited == Waited::Met {
         waited = session.settle()?;
     }
@@ -390,20 +384,28 @@ fn altered(setup: &Setup, known: &Baseline) -> Result<Option<Altered>> {
 /// A session with both programs, in which the client has connected and waits for its first message; `None`
 /// when it does not come to that, as it did in the first session.
 pub fn opened<'a>(setup: &'a Setup, keyboard: Keyboard) -> Result<Option<Session<'a>>> {
+    connected(setup, keyboard, true)
+}
+
+/// The same with a server behind the proxy or without one: some die as soon as they listen, and the client is
+/// judged all the same.
+pub fn opened_or_alone<'a>(setup: &'a Setup) -> Result<Option<Session<'a>>> {
+    connected(setup, Keyboard::Lines, false)
+}
+
+fn connected<'a>(setup: &'a Setup, keyboard: Keyboard, to_server: bool) -> Result<Option<Session<'a>>> {
     let mut session = Session::open(setup)?;
     session.start_server()?;
-    let mut opened = session.wait_until_listening()? == Waited::Met && session.is_aimed();
-    if opened {
+    session.wait_until_listening()?;
+    if session.is_aimed() || !to_server {
         session.start_client(keyboard)?;
-        session.wait(|session| session.proxy.connected || session.client().has_ended())?;
-        opened = session.proxy.connected && session.proxy.unreachable.is_none();
+        if session.connects()?.0 && (session.proxy.unreachable.is_none() || !to_server) {
+            session.settle()?;
+            return Ok(Some(session));
+        }
     }
-    if !opened {
-        session.clear();
-        return Ok(None);
-    }
-    session.settle()?;
-    Ok(Some(session))
+    session.clear();
+    Ok(None)
 }
 
 /// Types `messages` in lockstep, until the client waits for the next one and all that was printed until
@@ -412,14 +414,13 @@ pub fn send_all(session: &mut Session, known: &Baseline, messages: &[String]) ->
     let mut all_shown = true;
     for text in messages {
         let mark = session.server().shown();
-        let fact = Words::of(text.as_bytes());
         if !session.say(text)? {
             return Ok((false, all_shown));
         }
         if known.prints_at_once() {
             let is_shown = |session: &Session| {
                 let screen = session.server().since(mark);
-                screen.len() >= text.len() && Words::of(&screen).find(&fact, 0).is_some()
+                screen.len() >= text.len() && shows_message(&screen, text)
             };
             session.wait(|session| is_shown(session) || session.server().has_ended())?;
             all_shown &= is_shown(session);

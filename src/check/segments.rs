@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::baseline::{Baseline, contains, words_of};
-use super::comparison::{as_in_lockstep, not_again, on_server, shows_message, with_session, without_lines};
+use super::comparison::{as_in_lockstep, not_again, on_server, with_session, without_lines};
 use super::evidence::{Ruling, Seen, fail, pass, printed, ruling};
 use super::facts::Words;
 use super::recording::{opened, send_all};
@@ -190,7 +190,7 @@ fn send_long_message(setup: &Setup, known: &Baseline, keyboard: Keyboard) -> Res
     let Some(mut session) = opened(setup, keyboard)? else {
         return Ok((not_again(), not_again()));
     };
-    let (sent, shown) = send_long(&mut session, known, &messages)?;
+    let (sent, shown) = send_all(&mut session, known, &messages)?;
     if !sent {
         let client = Seen::of(session.client());
         let ruling = client.trouble().or_else(|| without_lines(known)).unwrap_or_else(|| {
@@ -213,30 +213,6 @@ fn send_long_message(setup: &Setup, known: &Baseline, keyboard: Keyboard) -> Res
     };
     session.clear();
     Ok((without, with))
-}
-
-/// Types messages, the first of which may be wrapped by whoever shows it.
-fn send_long(session: &mut Session, known: &Baseline, messages: &[String]) -> Result<(bool, bool)> {
-    let mut all_shown = true;
-    for text in messages {
-        let mark = session.server().shown();
-        if !session.say(text)? {
-            return Ok((false, all_shown));
-        }
-        let is_shown = |session: &Session| {
-            let screen = session.server().since(mark);
-            screen.len() >= text.len() && shows_message(&screen, text)
-        };
-        if known.prints_at_once() {
-            session.wait(|session| is_shown(session) || session.server().has_ended())?;
-            all_shown &= is_shown(session);
-        }
-        if session.server().has_ended() {
-            break;
-        }
-    }
-    session.settle()?;
-    Ok((true, all_shown))
 }
 
 /// R4

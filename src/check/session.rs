@@ -362,17 +362,28 @@ impl<'a> Session<'a> {
         self.programs().map(|tested| tested.role).collect()
     }
 
+    /// Waits until the client has connected, or ended; whether it has connected.
+    pub fn connects(&mut self) -> Result<(bool, Waited)> {
+        let waited = self.wait(|session| session.proxy.connected || session.client().has_ended())?;
+        Ok((self.proxy.connected, waited))
+    }
+
+    /// Types `line` at the client, and waits until it sends something, or ends. What it sends is held.
+    pub fn type_line(&mut self, line: &str) -> Result<Waited> {
+        let before = self.proxy.to_server.tape.len();
+        self.proxy.to_server.mode = Mode::Held;
+        self.client().type_line(line);
+        self.wait(|session| {
+            let flow = &session.proxy.to_server;
+            flow.tape.len() > before || flow.end.is_some() || session.client().has_ended()
+        })
+    }
+
     /// Types `line` at the client and passes on all that it sends for it as one segment. Whether it sent
     /// anything.
     pub fn say(&mut self, line: &str) -> Result<bool> {
         let before = self.proxy.to_server.tape.len();
-        self.proxy.to_server.mode = Mode::Held;
-        self.client().type_line(line);
-        let sent = self.wait(|session| {
-            let flow = &session.proxy.to_server;
-            flow.tape.len() > before || flow.end.is_some() || session.client().has_ended()
-        })?;
-        if sent == Waited::Met {
+        if self.type_line(line)? == Waited::Met {
             self.all_sent()?;
         }
         self.proxy.to_server.mode = Mode::Open;
