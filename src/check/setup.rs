@@ -219,3 +219,76 @@ fn shown_to(submission: &Submission) -> Result<Files> {
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> Submission {
+        Submission::own(Path::new("echolog")).expect("commands")
+    }
+
+    fn open(submission: &Submission, isolated: bool) -> Setup<'_> {
+        let time = Duration::from_secs(10);
+        Setup::open(submission, &Limits::default(), time, isolated).expect("nothing is built")
+    }
+
+    #[apply(test)]
+    fn a_port_is_built_in_if_the_configuration_or_the_first_session_says_so() {
+        let submission = own();
+        let setup = open(&submission, true);
+        assert!(!setup.has_fixed_port());
+        setup.found_port(5_000, 5_000);
+        assert!(!setup.has_fixed_port());
+        setup.found_port(5_000, 6_000);
+        assert!(setup.has_fixed_port());
+        assert_eq!(setup.port().expect("a port").number(), 6_000);
+        let fixed = Submission { port: Some(7_000), ..own() };
+        let setup = open(&fixed, true);
+        assert!(setup.has_fixed_port());
+        assert_eq!(setup.port().expect("a port").number(), 7_000);
+    }
+
+    #[apply(test)]
+    fn ports_on_isolated_computers_follow_from_the_kind_of_session_and_leave_the_fixed_one_alone() {
+        let submission = own();
+        let number = |submission: &Submission, kind: &str| {
+            open(submission, true).other_port(kind).expect("a port").number()
+        };
+        let one = number(&submission, "one");
+        assert_eq!(number(&submission, "one"), one);
+        assert_ne!(number(&submission, "other"), one);
+        let fixed = Submission { port: Some(one), ..own() };
+        assert_eq!(number(&fixed, "one"), one ^ 1);
+        // On this computer no two sessions have the same.
+        let setup = open(&submission, false);
+        let ports = [setup.other_port("one").expect("a port"), setup.other_port("one").expect("a port")];
+        assert_ne!(ports[0].number(), ports[1].number());
+    }
+
+    #[apply(test)]
+    fn programs_find_a_locale_and_their_own_variables() {
+        let environment = [("COLOUR".to_owned(), "red".to_owned())].into();
+        let submission = Submission { environment, ..own() };
+        let wanted =
+            [("LC_ALL", "C.UTF-8"), ("COLOUR", "red")].map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(open(&submission, false).environment(), wanted);
+    }
+
+    #[apply(test)]
+    fn a_build_that_does_not_succeed_says_why() {
+        let built = |command: &str, time: u64| {
+            let submission = Submission { build: Some(command.to_owned()), ..own() };
+            let setup = Setup::open(&submission, &Limits::default(), Duration::from_millis(time), false);
+            setup.map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(built("echo well", 10_000), Ok(()));
+        let told = |command: &str, time, words: &str| {
+            let error = built(command, time).expect_err("it does not succeed");
+            assert!(error.starts_with(words), "{error}");
+        };
+        told("echo no such thing; exit 3", 10_000, "the build failed with status 3: no such thing");
+        told("kill -9 $$", 10_000, "the build was killed: ");
+        told("read x < /dev/tty", 300, "the build took longer than ");
+    }
+}
