@@ -37,6 +37,17 @@ enum Played {
     Two(Ruling, Ruling),
 }
 
+impl Played {
+    /// The ruling where the client reads long logs, or does not: that is R4's to judge.
+    fn ruling(self, reads_long_logs: bool) -> Ruling {
+        match self {
+            Played::One(ruling) => ruling,
+            Played::Two(without, with) if without.passes() && reads_long_logs => with,
+            Played::Two(without, _) => without,
+        }
+    }
+}
+
 /// Plays one round; judges what is `wanted` and calls `filed` for each.
 pub fn play(setup: &Setup, wanted: &(dyn Fn(Id) -> bool + Sync), filed: &dyn Fn()) -> Result<Round> {
     let begun = Instant::now();
@@ -45,7 +56,7 @@ pub fn play(setup: &Setup, wanted: &(dyn Fn(Id) -> bool + Sync), filed: &dyn Fn(
     let needed = with_what_they_need(TABLE.iter().filter(|entry| wanted(entry.id)));
     let mut played = play_sessions(setup, &baseline, &needed)?;
     let mut rulings: BTreeMap<Id, (Ruling, f64)> = BTreeMap::new();
-    for entry in TABLE.iter().filter(|entry| needed.contains(&entry.id)) {
+    for entry in in_order(&needed) {
         let passes = |id: Id| rulings.get(&id).is_some_and(|(ruling, _)| ruling.passes());
         let lacking = entry.after.iter().copied().find(|&id| !passes(id));
         let (ruling, seconds) = match (baseline.lacks(entry.needs), lacking, entry.judge) {
@@ -55,13 +66,7 @@ pub fn play(setup: &Setup, wanted: &(dyn Fn(Id) -> bool + Sync), filed: &dyn Fn(
             }
             (None, None, Judge::Session(_) | Judge::WithLog(_)) => {
                 let (played, seconds) = played.remove(&entry.id).context("a session was not played")?;
-                let ruling = match played {
-                    Played::One(ruling) => ruling,
-                    // Where the client does not read long logs, that is R4's to judge.
-                    Played::Two(without, with) if without.passes() && passes(Id::R4) => with,
-                    Played::Two(without, _) => without,
-                };
-                (ruling, seconds)
+                (played.ruling(passes(Id::R4)), seconds)
             }
         };
         rulings.insert(entry.id, (ruling, seconds));
@@ -74,6 +79,13 @@ pub fn play(setup: &Setup, wanted: &(dyn Fn(Id) -> bool + Sync), filed: &dyn Fn(
         rulings: rulings.map(|(id, (ruling, seconds))| (id, ruling, seconds)).collect(),
         framing: baseline.framing.to_string(),
     })
+}
+
+/// The requirements `needed` in the order in which they are judged: what builds on another one comes after it.
+fn in_order(needed: &BTreeSet<Id>) -> Vec<&'static Requirement> {
+    let mut entries: Vec<_> = TABLE.iter().filter(|entry| needed.contains(&entry.id)).collect();
+    entries.sort_by_key(|entry| matches!(entry.judge, Judge::WithLog(_)));
+    entries
 }
 
 /// `ruling` with the first session, unless it is a pass, or about the client where no server is (R11).
@@ -209,6 +221,22 @@ mod tests {
 
     fn findings(rounds: Vec<Round>) -> Vec<Finding> {
         compared(rounds, &Again::new("check"))
+    }
+
+    #[apply(test)]
+    fn what_builds_on_a_ruling_is_judged_after_it() {
+        let all = with_what_they_need([Id::R3, Id::R6, Id::S1].into_iter().map(Id::entry));
+        let order: Vec<Id> = in_order(&all).into_iter().map(|entry| entry.id).collect();
+        assert_eq!(order, [Id::S1, Id::R2, Id::R4, Id::R3, Id::R6]);
+    }
+
+    #[apply(test)]
+    fn a_log_counts_where_the_client_reads_long_ones() {
+        let happened = |without: Ruling, reads| Played::Two(without, fail("with")).ruling(reads).happened;
+        assert_eq!(happened(pass("without"), true), "with");
+        assert_eq!(happened(pass("without"), false), "without");
+        assert_eq!(happened(fail("without"), true), "without");
+        assert_eq!(Played::One(pass("one")).ruling(true).happened, "one");
     }
 
     #[apply(test)]
