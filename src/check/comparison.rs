@@ -57,12 +57,23 @@ fn shown_otherwise(server: &Seen, text: &str) -> Ruling {
     if !is_long(text) {
         return fail(format!("the server does not show \"{text}\" as it was sent; {}", server.shows()));
     }
-    let shown = longest_beginning(&facts::without_line_ends(&server.screen), text.as_bytes());
-    fail(format!(
-        "of a message of {} bytes the server shows the first {shown} in one piece; its screen ends: {}",
-        text.len(),
-        facts::tail(&server.screen, EXCERPT / 4)
-    ))
+    let shown = of_a_long_message("the server shows", &server.screen, text);
+    fail(format!("{shown}; its screen ends: {}", facts::tail(&server.screen, EXCERPT / 4)))
+}
+
+/// The ruling on a client that printed this as the log, without `text` as it was sent.
+fn logged_otherwise(printed_log: &[u8], text: &str) -> Ruling {
+    if !is_long(text) {
+        return fail(format!("the client's log does not show \"{text}\"; {}", printed(printed_log)));
+    }
+    let shown = of_a_long_message("the client's log shows", printed_log, text);
+    fail(format!("{shown}; it ends: {}", facts::tail(printed_log, EXCERPT / 4)))
+}
+
+/// How much of a long `text` stands on `screen`.
+fn of_a_long_message(who_shows: &str, screen: &[u8], text: &str) -> String {
+    let shown = longest_beginning(&facts::without_line_ends(screen), text.as_bytes());
+    format!("of a message of {} bytes {who_shows} the first {shown} in one piece", text.len())
 }
 
 /// Why nothing follows from a line that was not sent, where the client does not send every line: that is C3's to
@@ -139,10 +150,7 @@ pub fn as_in_lockstep(
     if let Err(missing) = Words::of(screen).find_all(&words_of(messages))
         && !messages.iter().all(|text| shows_message(screen, text))
     {
-        let text = &messages[missing];
-        let name = if is_long(text) { "the long message".to_string() } else { format!("\"{text}\"") };
-        return without_lines(known)
-            .unwrap_or_else(|| fail(format!("the client's log does not show {name}; {}", printed(screen))));
+        return without_lines(known).unwrap_or_else(|| logged_otherwise(screen, &messages[missing]));
     }
     if known.server_ends() && server.ending.is_none() {
         let happened = format!("the server does not end this time; {}", server.shows());
@@ -228,6 +236,16 @@ mod tests {
             happened.starts_with("of a message of 100 bytes the server shows the first 40 in one piece"),
             "{happened}"
         );
+    }
+
+    #[apply(test)]
+    fn what_the_log_shows_otherwise_is_told_alike() {
+        let happened = logged_otherwise(b"log:\ngr?n\n", "grün").happened;
+        assert_eq!(happened, "the client's log does not show \"grün\"; it printed: log: | gr?n");
+        let text = "ab".repeat(50);
+        let happened = logged_otherwise(format!("{}\n", &text[..60]).as_bytes(), &text).happened;
+        let words = "of a message of 100 bytes the client's log shows the first 60 in one piece; it ends: ";
+        assert!(happened.starts_with(words), "{happened}");
     }
 
     #[apply(test)]

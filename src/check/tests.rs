@@ -127,6 +127,15 @@ fn a_log_that_lacks_something_is_told_from_a_client_that_does_not_read_it() {
     Pair::sound().client(receives, "log = server.recv(4096)").is_found_to(&[("R4", Fail, lacks)]);
     let lacks = "of a log of 1050 messages, the log that the server sent lacks message 1; it printed: ";
     Pair::sound().server(LOG, &LOG.replace("in log", "in log[-100:]")).is_found_to(&[("R4", Fail, lacks)]);
+    // What is long, or has letters of several bytes, is looked for in the log as well.
+    let cut = "of a message of 5004 bytes the client's log shows the first 1000 in one piece; it ends: ";
+    Pair::sound()
+        .server("log.append(message)", "log.append(message[:1000])")
+        .is_found_to(&[("R3", Fail, cut)]);
+    let damaged = "the client's log does not show \"grün жизнь ";
+    Pair::sound()
+        .client(receives, &receives.replace("log += chunk", "log += chunk.decode(errors='ignore').encode()"))
+        .is_found_to(&[("R6", Fail, damaged)]);
     let nothing = "the server sent no log; after the quit it printed: The log:";
     Pair::sound().server("stream.write(", "str(").is_found_to(&[
         ("S5", Fail, nothing),
