@@ -217,7 +217,7 @@ fn send_long_message(setup: &Setup, known: &Baseline, keyboard: Keyboard) -> Res
 
 /// R4
 pub fn big_log(setup: &Setup, known: &Baseline) -> Result<Ruling> {
-    let [first, second] = if known.pace() > SLOW { SLOW_LOGS } else { [BIG_LOG; 2] };
+    let [first, second] = logs_for(known.pace());
     // All at once first, which takes a fraction of the time. A pair that needs each message in a segment of its
     // own is judged with that; whether messages stay apart is R1's to judge, and whether long ones come whole R3's.
     let typed = messages_of(known, first);
@@ -226,6 +226,12 @@ pub fn big_log(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     }
     let typed = messages_of(known, second);
     Ok(play_big_log(setup, known, &typed, false)?.unwrap_or_else(not_again).after(typed_for(&typed)))
+}
+
+/// How many messages of how many words make the log for a server of this pace: at first, and where those do not
+/// arrive.
+fn logs_for(pace: Duration) -> [(usize, usize); 2] {
+    if pace > SLOW { SLOW_LOGS } else { [BIG_LOG; 2] }
 }
 
 /// So many messages of so many words.
@@ -254,11 +260,7 @@ fn play_big_log(
     let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(Some(not_again())) };
     session.flood = usize::MAX;
     let last = messages.last().map(String::as_str).unwrap_or_default();
-    // Looking through all of it each time would take longer than the log itself.
-    let ends_with_last = |screen: &[u8]| {
-        screen.len() >= size
-            && contains(&screen[screen.len().saturating_sub(last.len() + 4096)..], last.as_bytes())
-    };
+    let ends_with_last = |screen: &[u8]| screen.len() >= size && ends_with(screen, last);
     let (sent, shown) = if at_once {
         session.client().type_lines(messages);
         session.wait(|session| {
@@ -293,19 +295,66 @@ fn play_big_log(
     let ruling = match Words::of(&screen).find_all(&words_of(messages)) {
         Ok(_) => pass(format!("a log of {size} bytes is shown whole")),
         Err(missing) => client.trouble().unwrap_or_else(|| {
-            let on_wire = Words::of(&session.proxy.to_client.tape).find_all(&words_of(messages));
-            let whose = match on_wire {
-                Err(missing) if known.is_readable() => {
-                    format!("the log that the server sent lacks message {}", missing + 1)
-                }
-                Ok(_) if known.is_readable() => {
-                    format!("the server sent all of it; the client lacks message {}", missing + 1)
-                }
-                _ => format!("the client does not show message {}", missing + 1),
-            };
+            let whose = who_lacks(known, &session.proxy.to_client.tape, messages, missing);
             fail(format!("of a log of {count} messages, {whose}; {}", printed(&screen)))
         }),
     };
     session.clear();
     Ok(Some(ruling))
+}
+
+/// Whether the end of `screen` shows `last`. Looking through all of it each time would take longer than the log
+/// itself.
+fn ends_with(screen: &[u8], last: &str) -> bool {
+    contains(&screen[screen.len().saturating_sub(last.len() + 4096)..], last.as_bytes())
+}
+
+/// Who lacks a message of the log, of which the client does not show message `missing`, counted from 0: by what the
+/// server `sent`, where that can be read.
+fn who_lacks(known: &Baseline, sent: &[u8], messages: &[String], missing: usize) -> String {
+    match Words::of(sent).find_all(&words_of(messages)) {
+        _ if !known.is_readable() => format!("the client does not show message {}", missing + 1),
+        Err(missing) => format!("the log that the server sent lacks message {}", missing + 1),
+        Ok(_) => format!("the server sent all of it; the client lacks message {}", missing + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::baseline::sample::sound;
+    use super::*;
+
+    #[apply(test)]
+    fn a_big_log_is_big_whatever_the_pace_and_its_messages_fit_into_buffers_in_the_end() {
+        let known = sound();
+        for pace in [Duration::ZERO, SLOW, SLOW + Duration::from_millis(1)] {
+            let logs = logs_for(pace).map(|log| messages_of(&known, log));
+            for messages in &logs {
+                let size: usize = messages.iter().map(String::len).sum();
+                assert!(size > 100_000, "{pace:?}: {size}");
+            }
+            assert!(logs[1].iter().all(|text| text.len() < 1_024), "{pace:?}");
+            assert_eq!(logs[0].len() > 1_000, pace <= SLOW, "{pace:?}");
+        }
+        let typed = typed_for(&["one".to_owned(), "three".to_owned()]);
+        assert!(typed.starts_with("2 messages, 10 bytes, were typed; "), "{typed}");
+    }
+
+    #[apply(test)]
+    fn the_last_message_is_looked_for_at_the_end() {
+        let screen = |after: usize| [b"last".to_vec(), vec![b'.'; after]].concat();
+        assert!(ends_with(b"last", "last") && ends_with(&screen(4096), "last"));
+        assert!(!ends_with(&screen(4097), "last") && !ends_with(b"", "last"));
+    }
+
+    #[apply(test)]
+    fn a_message_that_the_log_lacks_is_the_servers_fault_if_it_was_not_sent() {
+        let messages = ["mogu", "tanebi"].map(str::to_owned);
+        let mut known = sound();
+        let lacks = |known: &Baseline, sent: &[u8]| who_lacks(known, sent, &messages, 0);
+        assert_eq!(lacks(&known, b"mogu\n"), "the log that the server sent lacks message 2");
+        assert_eq!(lacks(&known, b"mogu\ntanebi\n"), "the server sent all of it; the client lacks message 1");
+        known.exchanges.iter_mut().for_each(|exchange| exchange.wire = vec![0x93]);
+        assert_eq!(lacks(&known, b"mogu\n"), "the client does not show message 1");
+    }
 }

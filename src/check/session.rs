@@ -298,17 +298,8 @@ impl<'a> Session<'a> {
     }
 
     fn aim(&mut self, listening: SocketAddr) {
-        let at = |ip: IpAddr| SocketAddr::new(ip, listening.port());
         self.is_aimed = true;
-        let own = self.computers.server.address();
-        self.proxy.aim(match listening.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => vec![at(own)],
-            // Both families on one socket, as a rule.
-            IpAddr::V6(ip) if ip.is_unspecified() => {
-                vec![at(own), at(Ipv6Addr::LOCALHOST.into())]
-            }
-            ip => vec![at(ip.to_canonical())],
-        });
+        self.proxy.aim(reachable_at(listening, self.computers.server.address()));
     }
 
     /// Connects to the proxy in the place of the client.
@@ -406,6 +397,17 @@ impl<'a> Session<'a> {
             drop(tested.program);
         }
         self.proxy.hang_up();
+    }
+}
+
+/// Where a server that is `listening` there can be reached on its computer, whose address is `own`.
+fn reachable_at(listening: SocketAddr, own: IpAddr) -> Vec<SocketAddr> {
+    let at = |ip: IpAddr| SocketAddr::new(ip, listening.port());
+    match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![at(own)],
+        // Both families on one socket, as a rule.
+        IpAddr::V6(ip) if ip.is_unspecified() => vec![at(own), at(Ipv6Addr::LOCALHOST.into())],
+        ip => vec![at(ip.to_canonical())],
     }
 }
 

@@ -151,6 +151,13 @@ fn a_log_that_lacks_something_is_told_from_a_client_that_does_not_read_it() {
         .client("print(\"Sent:\", message)", "print(\"Sent:\", message, own.append(message) or '')")
         .client("print(log.decode(), end=\"\")", "print(*own, sep=\"\\n\")")
         .is_found_to(&[("C5", Fail, own), ("R4", NotRun, ""), ("R14", NotRun, ""), ("R15", NotRun, "")]);
+    // One that does it only where no log came.
+    let own = "it shows a log though the connection ended without one; it printed: The log: | ";
+    Pair::sound()
+        .client("    log = b\"\"\n", "    log = b\"\"\n    own = []\n")
+        .client("print(\"Sent:\", message)", "print(\"Sent:\", message, own.append(message) or '')")
+        .client("print(log.decode(), end=\"\")", "print(log.decode() or \"\\n\".join(own))")
+        .is_found_to(&[("C5", Fail, own), ("R4", NotRun, ""), ("R14", NotRun, ""), ("R15", NotRun, "")]);
 }
 
 #[apply(test)]

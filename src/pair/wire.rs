@@ -478,6 +478,14 @@ mod tests {
     }
 
     #[apply(test)]
+    fn a_limit_holds_from_where_it_was_set() {
+        let mut lines = Lines::new(Pieces(vec![b"one\ntwo\n".to_vec()]), LineEnd::Lf, 9);
+        assert_eq!(lines.next().unwrap(), Next::Line(b"one"));
+        lines.set_limit(2);
+        assert_eq!(lines.next().unwrap(), Next::TooLong);
+    }
+
+    #[apply(test)]
     fn a_read_that_is_interrupted_is_repeated() {
         struct Interrupted(bool);
         impl Read for Interrupted {

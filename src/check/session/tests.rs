@@ -94,6 +94,20 @@ fn wait(session: &mut Session, met: impl FnMut(&Session) -> bool) -> Waited {
 }
 
 #[apply(test)]
+fn a_server_is_reached_where_it_listens_or_at_its_computers_address() {
+    let own = IpAddr::from([192, 168, 1, 3]);
+    let reached = |listening: &str| {
+        let at = reachable_at(listening.parse().expect("an address"), own);
+        at.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(reached("0.0.0.0:7000"), "192.168.1.3:7000");
+    assert_eq!(reached("[::]:7000"), "192.168.1.3:7000 [::1]:7000");
+    assert_eq!(reached("127.0.0.1:7000"), "127.0.0.1:7000");
+    assert_eq!(reached("[::1]:7000"), "[::1]:7000");
+    assert_eq!(reached("[::ffff:127.0.0.2]:7000"), "127.0.0.2:7000");
+}
+
+#[apply(test)]
 fn a_line_that_was_read_by_a_client_that_did_not_run_again_is_no_work_to_be_done() {
     play(SHOWS_ALL, SENDS_LINES, |session| {
         assert_eq!(session.settle().expect("waited"), Waited::Met);

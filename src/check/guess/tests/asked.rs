@@ -54,6 +54,7 @@ fn each_language_has_its_own_keyboard() {
 fn a_variable_speaks_where_the_question_does_not() {
     is_answered("c.py", "port = input('> ')\nhost = input('> ')\ns.connect(t)\n", &["{port}", "{host}"]);
     is_answered("c.py", "ip = input()\nport = int(input())\ns.connect(t)\n", &["{host}", "{port}"]);
+    is_answered("c.py", "where = input('host:port? ')\ns.connect(t)\n", &["{host}:{port}"]);
     // What is asked twice is answered once, and a message ends it.
     is_answered(
         "c.py",

@@ -107,6 +107,13 @@ fn a_makefile_is_understood_in_the_ways_that_beginners_write_one() {
             "./listen {port}",
             "./talk {host} {port}",
         ),
+        // Names that make knows of itself.
+        (
+            "listen: s.c\n\tcc $^ -o $@\n\ns.o: s.c\n\tcc -c s.c\n\nc.o: c.c\n\tcc -c c.c\n\ntalk: c.o\n\tcc $^ -o $@\n",
+            "make listen && make talk",
+            "./listen {port}",
+            "./talk {host} {port}",
+        ),
         // All programs in one rule.
         ("all:\n\tgcc s.c -o listen\n\tgcc c.c -o talk\n", "make", "./listen {port}", "./talk {host} {port}"),
         // Rules of make's own.
