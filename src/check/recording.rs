@@ -29,8 +29,17 @@ use crate::run::command::{Placeholder, Template};
 /// How many messages the first session has. Message `n` has `n + 1` words.
 const MESSAGES: usize = 4;
 
-/// Plays the sessions of the baseline, and records them.
-pub fn record(setup: &Setup) -> Result<Baseline> {
+/// Which sessions after the first one are looked at by what is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// The one with messages that look like a quit.
+    pub at_look_alikes: bool,
+    /// Those whose log does not reach the client as it was sent.
+    pub at_changed_logs: bool,
+}
+
+/// Plays the sessions of the baseline that what is judged looks at, and records them.
+pub fn record(setup: &Setup, looks: Looks) -> Result<Baseline> {
     let alone = alone(setup)?;
     let mut baseline = first(setup, alone.clone(), false)?;
     if let Some(split) = baseline.exchanges.iter().find(|exchange| exchange.is_split()).cloned() {
@@ -41,9 +50,10 @@ pub fn record(setup: &Setup) -> Result<Baseline> {
         return Ok(baseline);
     }
     let known = &baseline;
-    let log = known.log().is_ok();
+    let log = looks.at_changed_logs && known.log().is_ok();
     let (look_alikes, withheld, altered) = thread::scope(|scope| {
-        let look_alikes = scope.spawn(|| look_alikes(setup, known));
+        let look_alikes =
+            scope.spawn(|| if looks.at_look_alikes { look_alikes(setup, known) } else { Ok(None) });
         let withheld = scope.spawn(|| if log { withheld(setup, known) } else { Ok(None) });
         let altered = scope.spawn(|| if log { altered(setup, known) } else { Ok(None) });
         let gone = |_| anyhow!("a session of the baseline panicked");

@@ -11,6 +11,7 @@ use anyhow::{Result, anyhow};
 use super::baseline::Baseline;
 use super::evidence::Ruling;
 pub use super::id::{Id, Need};
+use super::recording::Looks;
 use super::setup::Setup;
 use super::{assignment, failures, segments, texts};
 
@@ -355,6 +356,15 @@ impl Id {
     }
 }
 
+impl Requirement {
+    /// Which sessions of the baseline `all` of these look at.
+    pub fn looks(all: &[&Requirement]) -> Looks {
+        let is_any = |ids: &[Id]| all.iter().any(|requirement| ids.contains(&requirement.id));
+        let needs_log = all.iter().any(|requirement| requirement.needs.contains(&Log));
+        Looks { at_look_alikes: is_any(&[Id::S5, Id::C4]), at_changed_logs: needs_log || is_any(&[Id::C5]) }
+    }
+}
+
 impl FromStr for Id {
     type Err = anyhow::Error;
 
@@ -385,6 +395,17 @@ mod tests {
         }
         assert_eq!("r13".parse::<Id>().unwrap(), Id::R13);
         assert!("R17".parse::<Id>().is_err());
+    }
+
+    #[apply(test)]
+    fn only_what_is_looked_at_is_played() {
+        let looks = |ids: &[Id]| {
+            let looks = Requirement::looks(&ids.iter().map(|id| id.entry()).collect::<Vec<_>>());
+            (looks.at_look_alikes, looks.at_changed_logs)
+        };
+        assert_eq!(looks(&[Id::S1, Id::R9]), (false, false));
+        assert_eq!((looks(&[Id::S5]), looks(&[Id::C4])), ((true, false), (true, false)));
+        assert_eq!((looks(&[Id::C5]), looks(&[Id::R9, Id::R4])), ((false, true), (false, true)));
     }
 
     #[apply(test)]

@@ -51,9 +51,9 @@ impl Played {
 /// Plays one round; judges what is `wanted` and calls `filed` for each.
 pub fn play(setup: &Setup, wanted: &(dyn Fn(Id) -> bool + Sync), filed: &dyn Fn()) -> Result<Round> {
     let begun = Instant::now();
-    let baseline = recording::record(setup)?;
-    let took = begun.elapsed().as_secs_f64();
     let needed = with_what_they_need(TABLE.iter().filter(|entry| wanted(entry.id)));
+    let baseline = recording::record(setup, Requirement::looks(&in_order(&needed)))?;
+    let took = begun.elapsed().as_secs_f64();
     let mut played = play_sessions(setup, &baseline, &needed)?;
     let mut rulings: BTreeMap<Id, (Ruling, f64)> = BTreeMap::new();
     for entry in in_order(&needed) {
