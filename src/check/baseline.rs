@@ -569,6 +569,14 @@ mod tests {
     }
 
     #[apply(test)]
+    fn a_line_is_split_if_its_words_were_sent_apart_and_in_their_order() {
+        let split = |wire: &str| Exchange { wire: wire.into(), ..exchange("two three") }.is_split();
+        assert!(split("two\nthree\n"));
+        assert!(!split("two three\n") && !split("three\ntwo\n") && !split("two\n"));
+        assert_eq!(withheld_messages(&sound()).len(), 3);
+    }
+
+    #[apply(test)]
     fn a_quit_is_the_word_on_the_wire_or_what_the_server_makes_of_it() {
         let quits = |wire: &str, log: &str, ending| {
             says(

@@ -89,7 +89,6 @@ fn options(source: &Source, mode: Option<&str>) -> Vec<(String, Kind)> {
         "p" | "P" => Some(Kind::Port),
         "h" | "H" | "a" | "s" | "i" | "c" => Some(Kind::Host),
         "n" | "u" => Some(Kind::Name),
-        name if name.len() < 2 => None,
         name => Kind::of(name),
     };
     let mut found: Vec<(String, Kind)> = Vec::new();
@@ -287,9 +286,29 @@ fn kind_at(source: &Source, start: usize, end: usize) -> Option<Kind> {
         return Some(Kind::Host);
     }
     let copied = pattern(COPIED).captures(before).and_then(|found| Kind::of(&found[1]));
-    let assigned = || pattern(ASSIGNED).captures(before).and_then(|found| Kind::of(&found[1]));
-    let condition = is(r"(?:^|[^\w])(?:if|while|unless|elif)\b", before) && !before.contains('?');
-    copied.or_else(|| assigned().filter(|_| !condition || before.contains(':')))
+    let assigned = || Kind::of(&pattern(ASSIGNED).captures(behind_condition(before)?)?[1]);
+    copied.or_else(assigned)
+}
+
+/// What stands in `before` behind a condition; nothing where it ends in one, which compares and does not assign.
+fn behind_condition(before: &str) -> Option<&str> {
+    let keyword = pattern(r"(?:^|[^\w])(?:if|while|unless|elif)\b").find_iter(before).last();
+    let Some(condition) = keyword.map(|keyword| &before[keyword.end()..]) else { return Some(before) };
+    let mut depth = 0;
+    let mut closed = None;
+    for (at, character) in condition.char_indices() {
+        match character {
+            '(' | '[' => depth += 1,
+            ')' | ']' => {
+                depth -= 1;
+                closed = closed.or((depth == 0).then_some(at + 1));
+            }
+            ':' if depth == 0 => return Some(&condition[at + 1..]),
+            _ => {}
+        }
+    }
+    let is_in_parentheses = condition.trim_start().starts_with('(');
+    closed.filter(|_| is_in_parentheses).map(|end| &condition[end..])
 }
 
 /// What the argument after `before` is in a line that assigns several at once.

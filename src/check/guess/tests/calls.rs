@@ -253,6 +253,41 @@ fn names_say_less_than_what_is_made_of_an_argument() {
     ] {
         is_called(file, source, call);
     }
+    // What is assigned only where it is given, or is one of two.
+    for (file, source, call) in [
+        (
+            "c.c",
+            "int main(int argc, char **argv) {\n  if (argc > 1) host = argv[1];\n  if (argc > 2) { port = argv[2]; }\n  connect(s, a, n);\n}\n",
+            "./c {host} {port}",
+        ),
+        (
+            "c.js",
+            "if (process.argv[3]) port = process.argv[3];\nif (process.argv[2]) host = process.argv[2];\nnet.connect(port, host);\n",
+            "node c.js {host} {port}",
+        ),
+        (
+            "c.c",
+            "int main(int argc, char **argv) {\n  if (all) host = argc > 1 ? argv[1] : 0;\n  if (all) port = argc > 2 ? argv[2] : 0;\n  connect(s, a, n);\n}\n",
+            "./c {host} {port}",
+        ),
+        (
+            "c.py",
+            "if sys.argv[1:]: port = sys.argv[1]\nif sys.argv[2:]: host = sys.argv[2]\ns.connect(t)\n",
+            "python3 c.py {port} {host}",
+        ),
+        (
+            "c.rb",
+            "port = ARGV[0] if ARGV[0]\nhost = ARGV[1] if ARGV[1]\nTCPSocket.new(host, port)\n",
+            "ruby c.rb {port} {host}",
+        ),
+        (
+            "c.pl",
+            "$port = $ARGV[0] if @ARGV;\n$host = $ARGV[1] if @ARGV > 1;\nconnect($s, $a);\n",
+            "perl c.pl {port} {host}",
+        ),
+    ] {
+        is_called(file, source, call);
+    }
     // Only Go and Rust have addresses of one word, and not where they are put together.
     let asks = guessed(&[
         ("server.py", PY_SERVER),
