@@ -263,15 +263,11 @@ impl Greeting {
         let own = facts::without_lines_of(&connect.greeting, &connect.from_server, "");
         let first = facts::pieces(&own, "");
         let replies: Vec<Vec<String>> = baseline.exchanges.iter().map(reply).collect();
-        let prompt =
-            replies.iter().map(|reply| facts::common_end(&first, reply)).min().unwrap_or_else(|| {
-                // Where nothing was typed, the last line is the prompt.
-                let end = own.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-                facts::pieces(&own[end..], "").len()
-            });
+        let last_line = own.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+        let last_line = facts::pieces(last_line, "").len();
+        // Where nothing was typed, the last line is the prompt.
+        let prompt = replies.iter().map(|reply| facts::common_end(&first, reply)).min().unwrap_or(last_line);
         // After an answer that was sent, the greeting ends as a reply does: only its last line is the prompt.
-        let last = own.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let last_line = facts::pieces(&own[last..], "").len();
         let most = if connect.client.is_answered && last_line > 0 { last_line } else { first.len() };
         let prompt = prompt.min(most);
         // What is printed in either case does not say that the client is connected.

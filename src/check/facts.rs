@@ -35,10 +35,10 @@ impl Words {
 
     /// The first place at or after word number `from` where `message` stands, word for word.
     pub fn find(&self, message: &Words, from: usize) -> Option<Range<usize>> {
-        if message.is_empty() || from > self.0.len() {
+        if message.is_empty() {
             return None;
         }
-        let at = self.0[from..].windows(message.0.len()).position(|window| window == message.0)?;
+        let at = self.0.get(from..)?.windows(message.0.len()).position(|window| window == message.0)?;
         Some(from + at..from + at + message.0.len())
     }
 

@@ -70,7 +70,7 @@ pub fn guess(seen: &[(Vec<u8>, Vec<u8>)]) -> Framing {
         }
     }
     let head = prefix(&seen[0].0, &seen[0].1);
-    if let Some(width) = head.map(<[u8]>::len).filter(|&width| width > 0) {
+    if let Some(width) = head.map(<[u8]>::len) {
         let before = |message: &[u8], bytes: &[u8], says: &dyn Fn(&[u8]) -> Option<usize>| {
             let head = prefix(message, bytes).filter(|head| head.len() == width);
             // Some count the line end or the prefix itself.

@@ -345,7 +345,8 @@ fn usage(source: &Source) -> Option<Vec<Kind>> {
 
 /// The line of `text` that `at` is in, and where it begins.
 fn line_around(text: &str, at: usize) -> (&str, usize) {
-    let from = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    let to = text[at..].find('\n').map_or(text.len(), |end| at + end);
-    (&text[from..to], from)
+    let before = text[..at].rsplit('\n').next().unwrap_or_default();
+    let after = text[at..].split('\n').next().unwrap_or_default();
+    let from = at - before.len();
+    (&text[from..at + after.len()], from)
 }

@@ -20,7 +20,7 @@ pub fn ports(source: &Source) -> Vec<u16> {
     }
     found.extend(pattern(AFTER_A_COLON).captures_iter(&source.text).map(|number| number[1].to_owned()));
     // Limits that a port is compared with, and sizes of buffers.
-    let no_ports = [1024, 2048, 4096, 8192, 65535];
+    let no_ports = [2048, 4096, 8192, 65535];
     let mut ports: Vec<u16> = found.iter().filter_map(|number| number.parse().ok()).collect();
     ports.retain(|port| *port > 1024 && !no_ports.contains(port));
     ports.sort_unstable();

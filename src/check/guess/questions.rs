@@ -158,8 +158,7 @@ fn variable(source: &Source, start: usize) -> String {
 
 /// The statement around `start..end`.
 fn statement(code: &str, start: usize, end: usize) -> &str {
-    let ends = [';', '\n', '{', '}'];
-    let from = code[..start].rfind(ends).map_or(0, |at| at + 1);
-    let to = code[end..].find([';', '\n']).map_or(code.len(), |at| end + at);
-    &code[from..to]
+    let before = code[..start].rsplit([';', '\n', '{', '}']).next().unwrap_or_default();
+    let after = code[end..].split([';', '\n']).next().unwrap_or_default();
+    &code[start - before.len()..end + after.len()]
 }

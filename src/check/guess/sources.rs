@@ -262,7 +262,7 @@ fn blanked(text: &str, language: &Language) -> (String, String) {
         } else {
             0
         };
-        let string = if comment > 0 { 0 } else { quoted(rest, language) };
+        let string = quoted(rest, language);
         let length = comment.max(string).max(first.len_utf8());
         let piece = &rest[..length];
         if comment > 0 {
