@@ -370,6 +370,29 @@ mod tests {
     }
 
     #[apply(test)]
+    fn a_client_without_a_server_is_judged_where_it_comes_to_connecting() {
+        let judged = |change: fn(&mut Baseline)| {
+            let mut known = sound();
+            change(&mut known);
+            no_server(&known).outcome
+        };
+        assert_eq!(judged(|_| ()), Outcome::Pass);
+        assert_eq!(judged(|it| it.alone.0.screen.clear()), Outcome::Fail);
+        assert_eq!(judged(|it| it.connect = None), Outcome::NotRun);
+        let no_server_at_all = |it: &mut Baseline| {
+            it.connect = None;
+            it.start.listens = None;
+        };
+        assert_eq!(judged(no_server_at_all), Outcome::Pass);
+        let goes_on = |it: &mut Baseline| {
+            it.connect = None;
+            it.start.listens = None;
+            (it.alone.0.ending, it.alone.1) = (None, Waited::Quiet);
+        };
+        assert_eq!(judged(goes_on), Outcome::NotRun);
+    }
+
+    #[apply(test)]
     fn only_a_program_that_goes_on_listens_instead() {
         let ruling =
             |ending, ports: &[u16]| listens(&server("", ending), ports, |port| format!("it has {port}"));

@@ -240,11 +240,13 @@ fn messages_of(known: &Baseline, (count, words): (usize, usize)) -> Vec<String> 
 }
 
 fn typed_for(messages: &[String]) -> String {
-    let size: usize = messages.iter().map(|text| text.len() + 1).sum();
-    format!(
-        "{} messages, {size} bytes, were typed; the log was delivered in pieces of 16 KiB.",
-        messages.len()
-    )
+    let (count, size) = (messages.len(), size_of(messages));
+    format!("{count} messages, {size} bytes, were typed; the log was delivered in pieces of 16 KiB.")
+}
+
+/// How many bytes `messages` have, each with its line end.
+fn size_of(messages: &[String]) -> usize {
+    messages.iter().map(|text| text.len() + 1).sum()
 }
 
 /// Types `messages`, lets the client quit and looks at the log; `None` where they were typed `at_once` and
@@ -255,8 +257,7 @@ fn play_big_log(
     messages: &[String],
     at_once: bool,
 ) -> Result<Option<Ruling>> {
-    let count = messages.len();
-    let size: usize = messages.iter().map(|text| text.len() + 1).sum();
+    let (count, size) = (messages.len(), size_of(messages));
     let Some(mut session) = opened(setup, Keyboard::Lines)? else { return Ok(Some(not_again())) };
     session.flood = usize::MAX;
     let last = messages.last().map(String::as_str).unwrap_or_default();

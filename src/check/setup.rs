@@ -267,6 +267,15 @@ mod tests {
     }
 
     #[apply(test)]
+    fn programs_have_the_limits_that_are_given() {
+        let submission = own();
+        let limits = Limits { time: Duration::from_secs(77), ..Limits::default() };
+        let setup =
+            Setup::open(&submission, &limits, Duration::from_secs(1), false).expect("nothing is built");
+        assert_eq!(setup.limits().time, limits.time);
+    }
+
+    #[apply(test)]
     fn programs_find_a_locale_and_their_own_variables() {
         let environment = [("COLOUR".to_owned(), "red".to_owned())].into();
         let submission = Submission { environment, ..own() };

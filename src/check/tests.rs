@@ -121,6 +121,16 @@ fn what_a_server_takes_for_a_message_is_told_from_what_was_sent() {
 }
 
 #[apply(test)]
+fn a_message_on_a_connection_of_its_own_is_named() {
+    let elsewhere = "socket.create_connection(server.getpeername()).sendall(message.encode() + b\"\\n\")";
+    Pair::sound().client("server.sendall(message.encode() + b\"\\n\")", elsewhere).is_found_to(&[(
+        "C3",
+        Fail,
+        "\"dogego\" was sent on another connection than the first; ",
+    )]);
+}
+
+#[apply(test)]
 fn a_log_that_lacks_something_is_told_from_a_client_that_does_not_read_it() {
     let receives = "while chunk := server.recv(4096):\n            log += chunk";
     let lacks = "of a log of 1050 messages, the server sent all of it; the client lacks message ";
