@@ -262,11 +262,10 @@ impl Greeting {
     fn of(baseline: &Baseline, connect: &Connect) -> Greeting {
         let own = facts::without_lines_of(&connect.greeting, &connect.from_server, "");
         let first = facts::pieces(&own, "");
-        let replies: Vec<Vec<String>> = baseline.exchanges.iter().map(reply).collect();
         let last_line = own.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
         let last_line = facts::pieces(last_line, "").len();
         // Where nothing was typed, the last line is the prompt.
-        let prompt = replies.iter().map(|reply| facts::common_end(&first, reply)).min().unwrap_or(last_line);
+        let prompt = ends_like_every_reply(baseline, &first).unwrap_or(last_line);
         // After an answer that was sent, the greeting ends as a reply does: only its last line is the prompt.
         let most = if connect.client.is_answered && last_line > 0 { last_line } else { first.len() };
         let prompt = prompt.min(most);
@@ -286,10 +285,19 @@ impl Greeting {
     }
 }
 
-/// The pieces of what the client printed after a message, without what the server said.
-fn reply(exchange: &Exchange) -> Vec<String> {
-    let own = facts::without_lines_of(&exchange.reply, &exchange.from_server, &exchange.typed);
-    facts::pieces(&own, &exchange.typed)
+/// The pieces of what the client printed after a message: until the server got it, and all of it without what the
+/// server said. What a thread prints may stand on the line of the prompt, and hide that in the latter.
+fn replies(exchange: &Exchange) -> [Vec<String>; 2] {
+    let whole = facts::without_lines_of(&exchange.reply, &exchange.from_server, &exchange.typed);
+    [exchange.own.as_slice(), &whole].map(|text| facts::pieces(text, &exchange.typed))
+}
+
+/// How many pieces at the end of `text` stand at the end of every reply, too; nothing where nothing was typed.
+fn ends_like_every_reply(baseline: &Baseline, text: &[String]) -> Option<usize> {
+    let ends_alike = |exchange: &Exchange| {
+        replies(exchange).iter().map(|reply| facts::common_end(text, reply)).max().unwrap_or_default()
+    };
+    baseline.exchanges.iter().map(ends_alike).min()
 }
 
 /// Whether there is a word, or the message itself, among `pieces`.
@@ -339,7 +347,6 @@ pub fn c3(baseline: &Baseline) -> Ruling {
         return ruling;
     }
     let greeting = Greeting::of(baseline, connect);
-    let replies: Vec<Vec<String>> = baseline.exchanges.iter().map(reply).collect();
     let shown =
         baseline.exchanges.first().map(|exchange| facts::tail(&exchange.reply, EXCERPT)).unwrap_or_default();
     // Some ask once for all messages.
@@ -347,7 +354,7 @@ pub fn c3(baseline: &Baseline) -> Ruling {
         return fail(format!("it does not ask for a message; {}", printed(&connect.client.screen)));
     }
     let is_said = |reply: &Vec<String>| says(&reply[..reply.len() - greeting.prompt.min(reply.len())]);
-    if replies.iter().all(is_said) {
+    if baseline.exchanges.iter().all(|exchange| replies(exchange).iter().any(is_said)) {
         pass(format!("after a message: {shown}"))
     } else {
         fail(format!("a message was sent, and the client does not say so; after it: {shown}"))
@@ -388,10 +395,9 @@ pub fn c4(baseline: &Baseline) -> Ruling {
 fn asks_again(baseline: &Baseline, quit: &Quit) -> bool {
     let prompt = baseline.connect.as_ref().map_or(0, |connect| Greeting::of(baseline, connect).prompt);
     let last = facts::pieces(&quit.client, "");
-    let replies = baseline.exchanges.iter().map(reply);
     quit.waits_for_keyboard
         && prompt > 0
-        && replies.map(|reply| facts::common_end(&last, &reply)).min().unwrap_or(0) >= prompt
+        && ends_like_every_reply(baseline, &last).unwrap_or_default() >= prompt
 }
 
 /// The client took a message for a quit, or changed it.
@@ -661,6 +667,18 @@ mod tests {
             }
         };
         assert_eq!(fails(quiet), "C3 fail");
+        // What a thread prints of the server stands on the line of the prompt.
+        let answered = |own: &'static str| {
+            fails(move |it| {
+                for exchange in &mut it.exchanges {
+                    exchange.own = own.replace('@', &exchange.typed).into_bytes();
+                    exchange.from_server = b"thanks\n".to_vec();
+                    exchange.reply = [exchange.own.as_slice(), b"<< thanks\n"].concat();
+                }
+            })
+        };
+        assert_eq!(answered("sent @\nmessage: "), "");
+        assert_eq!(answered("message: "), "C3 fail");
         // What the server said is not the client's own.
         let repeats = |it: &mut Baseline| {
             for exchange in &mut it.exchanges {

@@ -109,6 +109,8 @@ pub struct Exchange {
     pub wire: Vec<u8>,
     /// Whether the client sent it on another connection than its first.
     pub is_elsewhere: bool,
+    /// What the client printed before the server got the message, and so before the server could answer.
+    pub own: Vec<u8>,
     /// All that the client printed until it waited again.
     pub reply: Vec<u8>,
     /// What the server sent meanwhile.
@@ -430,6 +432,7 @@ pub mod sample {
             typed: typed.to_string(),
             wire: format!("{typed}\n").into_bytes(),
             is_elsewhere: false,
+            own: Vec::new(),
             reply: format!("sent {typed}\nmessage: ").into_bytes(),
             from_server: Vec::new(),
             shown: true,

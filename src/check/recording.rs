@@ -247,6 +247,7 @@ fn exchange(session: &mut Session, typed: &str, flooded: &mut Option<Role>) -> R
     }
     let is_elsewhere = session.sent_elsewhere() > elsewhere;
     let sent = session.proxy.to_server.tape[wire.0..].to_vec();
+    let own = session.client().since(marks.0);
     let before = session.effort(Role::Server);
     session.proxy.to_server.mode = Mode::Open;
     let fact = Words::of(typed.as_bytes());
@@ -267,6 +268,7 @@ fn exchange(session: &mut Session, typed: &str, flooded: &mut Option<Role>) -> R
         typed: typed.to_string(),
         wire: sent,
         is_elsewhere,
+        own,
         reply: session.client().since(marks.0),
         from_server: session.proxy.to_client.tape[wire.1..].to_vec(),
         shown,

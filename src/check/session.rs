@@ -75,6 +75,8 @@ pub struct Session<'a> {
     restless: Vec<Role>,
     /// The program whose flood does not end a wait any more.
     ignored: Option<Role>,
+    /// Whether something came, or was still to be sent by a kernel, when it was last looked.
+    is_on_its_way: bool,
     /// For how long server and client were seen asleep in waits.
     asleep: [Duration; 2],
 }
@@ -118,6 +120,7 @@ impl<'a> Session<'a> {
             flood: FLOOD,
             ignored: None,
             restless: Vec::new(),
+            is_on_its_way: false,
             asleep: [Duration::ZERO; 2],
         })
     }

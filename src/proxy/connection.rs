@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, SockRef, Socket};
 
-use super::flow::{Flow, is_of_this_machine};
+use super::flow::{Flow, has_unsent, is_of_this_machine};
 use super::tables::Tables;
 use super::wire::{Direction, End};
 use crate::run::computer::Computer;
@@ -154,6 +154,21 @@ impl Link {
     pub(super) fn is_busy(&self, to_server: &Flow, to_client: &Flow) -> bool {
         let server = matches!(self.server, Server::Connected(_));
         self.is_calling() || (server && to_server.is_busy()) || (self.client.is_some() && to_client.is_busy())
+    }
+
+    /// Whether bytes that a program has written are yet to be sent by its kernel, which keeps small ones until those
+    /// before them are acknowledged (Nagle's algorithm, RFC 896). They come without anybody doing anything.
+    pub(super) fn is_sending(&self, to_server: &Flow, to_client: &Flow, sockets: &Tables) -> Result<bool> {
+        if let Some(client) = &self.client
+            && to_server.reads()
+            && has_unsent(client, &sockets.client)?
+        {
+            return Ok(true);
+        }
+        match &self.server {
+            Server::Connected(server) if to_client.reads() => has_unsent(server, &sockets.server),
+            _ => Ok(false),
+        }
     }
 
     /// The events that allow the next [`Link::pump`] to do something.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::libc;
+use socket2::SockRef;
 
 use super::wire::End;
 use crate::run::sockets::{Connected, Sockets};
@@ -144,6 +145,9 @@ impl Flow {
                 Ok(0) => self.end_at(now, if self.sender_reset { End::Rst } else { End::Fin }),
                 Ok(_) if self.discards => {}
                 Ok(count) => {
+                    // A sender with more to come may wait for this to be acknowledged (RFC 896), which the kernel
+                    // puts off; it does not fail for an open socket.
+                    let _ = SockRef::from(from).set_tcp_quickack(true);
                     self.tape.extend_from_slice(&buffer[..count]);
                     if self.pieces.len() < PIECES {
                         self.pieces.push((now, self.tape.len()));
@@ -258,6 +262,11 @@ impl Flow {
         }
         Ok(all_arrived && socket.unread == 0)
     }
+}
+
+/// Whether the program at the other end of `stream` has written bytes that its kernel has not sent yet.
+pub(super) fn has_unsent(stream: &TcpStream, sockets: &Sockets) -> Result<bool> {
+    Ok(other_end(stream, sockets)?.is_some_and(|socket| socket.unsent > 0))
 }
 
 /// The socket that `stream` is connected to; `None` when it is closed.

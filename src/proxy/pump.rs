@@ -262,6 +262,19 @@ impl Proxy {
         self.link.is_busy(&self.to_server, &self.to_client) || self.further.iter().any(busy)
     }
 
+    /// Whether bytes that a program has written are yet to be sent by its kernel.
+    pub fn is_sending(&self) -> Result<bool> {
+        let further = self.further.iter().map(|(link, flows)| (link, &flows.to_server, &flows.to_client));
+        for (link, to_server, to_client) in
+            std::iter::once((&self.link, &self.to_server, &self.to_client)).chain(further)
+        {
+            if link.is_sending(to_server, to_client, &self.sockets)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Ends the connection to the server as if the client had gone.
     pub fn cut_server(&mut self, by: End) {
         self.link.cut_server(by);

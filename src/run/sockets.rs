@@ -39,6 +39,8 @@ pub struct Connected {
     pub unread: u32,
     /// Bytes that arrived at it so far; an end of stream counts for one.
     pub arrived: u64,
+    /// Bytes that its program has written and its kernel has not sent yet.
+    pub unsent: u32,
 }
 
 // linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h, linux/tcp.h
@@ -58,6 +60,8 @@ const UNREAD: usize = 56;
 const INODE: usize = 68;
 /// Where `struct tcp_info` keeps `tcpi_bytes_received`.
 const ARRIVED: usize = 128;
+/// Where it keeps `tcpi_notsent_bytes`.
+const UNSENT: usize = 144;
 
 impl Sockets {
     /// Opens the table.
@@ -110,9 +114,13 @@ impl Sockets {
             }
             let unread = u32::from_ne_bytes(bytes(message, UNREAD));
             if let Some(info) = attribute(&message[MESSAGE..], INET_DIAG_INFO.into())
-                && info.len() >= ARRIVED + 8
+                && info.len() >= UNSENT + 4
             {
-                found = Some(Connected { unread, arrived: u64::from_ne_bytes(bytes(info, ARRIVED)) });
+                found = Some(Connected {
+                    unread,
+                    arrived: u64::from_ne_bytes(bytes(info, ARRIVED)),
+                    unsent: u32::from_ne_bytes(bytes(info, UNSENT)),
+                });
             }
         })?;
         Ok(found)
@@ -256,7 +264,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::time::Duration;
 
-    use socket2::{Domain, Socket, Type};
+    use socket2::{Domain, SockRef, Socket, Type};
 
     use super::*;
     use crate::run::clock::Clock;
@@ -307,11 +315,18 @@ mod tests {
             let (mut server, from) = listener.accept().expect("accept");
             let local = server.local_addr().expect("address");
             let look = || sockets.connected(local, from).expect("table");
-            assert_eq!(look(), Some(Connected { unread: 0, arrived: 0 }));
+            assert_eq!(look(), Some(Connected { unread: 0, arrived: 0, unsent: 0 }));
             client.write_all(b"hello").expect("write");
-            assert_eq!(look(), Some(Connected { unread: 5, arrived: 5 }));
+            assert_eq!(look(), Some(Connected { unread: 5, arrived: 5, unsent: 0 }));
             server.read_exact(&mut [0; 3]).expect("read");
-            assert_eq!(look(), Some(Connected { unread: 2, arrived: 5 }));
+            assert_eq!(look(), Some(Connected { unread: 2, arrived: 5, unsent: 0 }));
+            // The kernel keeps what is written for a moment, as if it waited for an acknowledgement.
+            SockRef::from(&server).set_tcp_cork(true).expect("an option");
+            server.write_all(b"hey").expect("write");
+            assert_eq!(look().expect("connected").unsent, 3);
+            SockRef::from(&server).set_tcp_cork(false).expect("an option");
+            client.read_exact(&mut [0; 3]).expect("read");
+            assert_eq!(look().expect("connected").unsent, 0);
             drop(server);
             // What is left of it is in some closing state, or reset and gone; the listener is not it.
             assert!(look().is_none_or(|seen| seen.unread <= 2));

@@ -119,6 +119,18 @@ fn a_line_that_was_read_by_a_client_that_did_not_run_again_is_no_work_to_be_done
 }
 
 #[apply(test)]
+fn what_a_clients_kernel_keeps_for_a_moment_is_waited_for() {
+    // 200 ms here; it does the same where it waits for an acknowledgement that is put off.
+    let keeps = format!("peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)\n{SENDS_LINES}");
+    play(SHOWS_ALL, &keeps, |session| {
+        session.settle().expect("waited");
+        assert!(session.say("one").expect("waited"));
+        assert_eq!(session.proxy.to_server.tape, b"one");
+        assert_eq!(wait(session, |session| shows(session.server(), "got one")), Waited::Met);
+    });
+}
+
+#[apply(test)]
 fn a_wait_for_what_a_program_does_after_a_sleep_ends_by_the_thing_itself() {
     // It is the program that sleeps, for long enough to be seen asleep; the test waits for what it does then.
     play(WAITS, "time.sleep(0.4)\nprint('awake')\nsignal.pause()", |session| {

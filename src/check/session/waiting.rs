@@ -175,10 +175,10 @@ impl Session<'_> {
             if let Some(error) = self.programs().find_map(|tested| tested.program.check_sound().err()) {
                 return Some(Err(error));
             }
-            let pumped = match self.proxy.pump() {
-                Ok(pumped) => pumped,
+            match self.proxy.pump().and_then(|pumped| Ok(pumped || self.proxy.is_sending()?)) {
+                Ok(is_on_its_way) => self.is_on_its_way = is_on_its_way,
                 Err(error) => return Some(Err(error)),
-            };
+            }
             if met(self) {
                 return Some(Ok(Waited::Met));
             }
@@ -196,7 +196,7 @@ impl Session<'_> {
                 Ok(answered) => answered,
                 Err(error) => return Some(Err(error)),
             };
-            let moved = pumped || look != last || self.proxy.is_busy() || answered;
+            let moved = self.is_on_its_way || look != last || self.proxy.is_busy() || answered;
             last = look;
             match quiet.look(clock.now(), moved, &activities) {
                 State::Active => None,
@@ -323,7 +323,8 @@ impl Rest {
         let now = session.clock.now();
         let Some(activity) = session.client().activity() else { return true };
         let sent = session.proxy.to_server.tape.len();
-        let moves = activity.running || activity.turns != self.turns || sent != self.sent;
+        let moves =
+            activity.running || activity.turns != self.turns || sent != self.sent || session.is_on_its_way;
         (self.turns, self.sent) = (activity.turns, sent);
         if moves || self.since.is_none() {
             (self.since, self.looks) = (Some(now), 0);
