@@ -119,8 +119,8 @@ pub struct Exchange {
     pub shown: bool,
     /// The end of the server's screen at that moment.
     pub server_screen: String,
-    /// How long the server slept and computed until it had printed it. The time that went by is no measure: on a busy
-    /// machine any server takes long.
+    /// How long the client and then the server slept and computed until it was printed. The time that went by is no
+    /// measure: on a busy machine any program takes long.
     pub took: Duration,
 }
 
@@ -345,7 +345,7 @@ impl Baseline {
         own_words(&self.client.screen[..before], &words_of(&self.sent()))
     }
 
-    /// How long the server sleeps and computes for a message: the median, since some compute for their first one.
+    /// How long the pair sleeps and computes for a message: the median, since some compute for their first one.
     pub fn pace(&self) -> Duration {
         let mut times: Vec<Duration> = self.exchanges.iter().map(|exchange| exchange.took).collect();
         times.sort_unstable();

@@ -241,6 +241,7 @@ fn exchange(session: &mut Session, typed: &str, flooded: &mut Option<Role>) -> R
     let marks = (session.client().shown(), session.server().shown());
     let wire = (session.proxy.to_server.tape.len(), session.proxy.to_client.tape.len());
     let elsewhere = session.sent_elsewhere();
+    let before = session.effort(Role::Client);
     let mut waited = session.type_line(typed)?;
     if waited == Waited::Met {
         waited = session.settle()?;
@@ -248,6 +249,7 @@ fn exchange(session: &mut Session, typed: &str, flooded: &mut Option<Role>) -> R
     let is_elsewhere = session.sent_elsewhere() > elsewhere;
     let sent = session.proxy.to_server.tape[wire.0..].to_vec();
     let own = session.client().since(marks.0);
+    let of_client = session.effort(Role::Client).saturating_sub(before);
     let before = session.effort(Role::Server);
     session.proxy.to_server.mode = Mode::Open;
     let fact = Words::of(typed.as_bytes());
@@ -255,7 +257,7 @@ fn exchange(session: &mut Session, typed: &str, flooded: &mut Option<Role>) -> R
     if !matches!(waited, Waited::Flooded(_)) && !sent.is_empty() {
         waited = session.wait(|session| is_shown(session) || session.server().has_ended())?;
     }
-    let took = session.effort(Role::Server).saturating_sub(before);
+    let took = of_client + session.effort(Role::Server).saturating_sub(before);
     let shown = is_shown(session);
     let server_screen = facts::tail(&session.server().screen(), super::evidence::EXCERPT);
     if !matches!(waited, Waited::Flooded(_)) {

@@ -21,11 +21,11 @@ use crate::results::Outcome;
 /// Messages and words of each in the log of R4: over 100 KB, and no message too long for a buffer of 1,024
 /// bytes.
 const BIG_LOG: (usize, usize) = (1_050, 15);
-/// The same for a server that takes longer for each message than [`SLOW`], which would need minutes; and for one
+/// The same for a pair that takes longer for each message than [`SLOW`], which would need minutes; and for one
 /// that has a buffer of 1,024 bytes as well.
 const SLOW_LOGS: [(usize, usize); 2] = [(26, 570), (105, 140)];
 /// See [`SLOW_LOGS`].
-const SLOW: Duration = Duration::from_millis(50);
+const SLOW: Duration = Duration::from_millis(30);
 /// How many words without spaces make the message of R3: 5,000 bytes and a little more.
 const LONG: usize = 834;
 /// In what pieces a long log is delivered, each when the last one has been read.
@@ -228,7 +228,7 @@ pub fn big_log(setup: &Setup, known: &Baseline) -> Result<Ruling> {
     Ok(play_big_log(setup, known, &typed, false)?.unwrap_or_else(not_again).after(typed_for(&typed)))
 }
 
-/// How many messages of how many words make the log for a server of this pace: at first, and where those do not
+/// How many messages of how many words make the log for a pair of this pace: at first, and where those do not
 /// arrive.
 fn logs_for(pace: Duration) -> [(usize, usize); 2] {
     if pace > SLOW { SLOW_LOGS } else { [BIG_LOG; 2] }
