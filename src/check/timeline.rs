@@ -28,7 +28,7 @@ pub fn events(session: &Session) -> Vec<Event> {
             text: text(bytes, "\\n"),
         };
         events.extend(flow.pieces().map(event));
-        if let (Some(at), Some(end)) = (flow.ended, flow.end) {
+        if let Some((at, end)) = flow.cut.or(flow.ended.zip(flow.end)) {
             events.push(Event {
                 at: micros(at),
                 kind,

@@ -49,6 +49,8 @@ pub struct Flow {
     pub end: Option<End>,
     /// When the sender ended it, from the start of the session.
     pub ended: Option<Duration>,
+    /// When and how the proxy itself ended it for the receiver.
+    pub cut: Option<(Duration, End)>,
     /// Whether its end is not to be passed on for now.
     pub keep_end: bool,
     /// Whether the receiver reset the connection, which a program does that closes its socket before it
@@ -83,6 +85,7 @@ impl Flow {
             mode,
             end: None,
             ended: None,
+            cut: None,
             keep_end: false,
             refused: false,
             pieces: Vec::new(),

@@ -277,11 +277,13 @@ impl Proxy {
 
     /// Ends the connection to the server as if the client had gone.
     pub fn cut_server(&mut self, by: End) {
+        self.to_server.cut = Some((self.clock.now(), by));
         self.link.cut_server(by);
     }
 
     /// Ends the connection to the client as if the server had gone.
     pub fn cut_client(&mut self, by: End) {
+        self.to_client.cut = Some((self.clock.now(), by));
         self.link.cut_client(by);
     }
 
