@@ -356,7 +356,7 @@ impl<'a> Session<'a> {
         self.programs().map(|tested| tested.role).collect()
     }
 
-    /// Waits until the client has connected, or ended; whether it has connected.
+    /// Waits until the client has connected, or ended: whether it has connected, and how the wait ended.
     pub fn connects(&mut self) -> Result<(bool, Waited)> {
         let waited = self.wait(|session| session.proxy.connected || session.client().has_ended())?;
         Ok((self.proxy.connected, waited))
