@@ -64,7 +64,7 @@ const BUILD_TIME: Duration = Duration::from_secs(120);
 const MEMORY: u64 = 16384;
 
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = super::after_options(HELP))]
 pub struct CheckArgs {
     /// Submissions: directories with an echolog.toml each; echolog itself where there are none
     #[arg(value_name = "DIR")]

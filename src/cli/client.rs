@@ -27,7 +27,7 @@ checked it.
 The log is saved as FILE.partial until it has arrived whole.";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::after_options(EXAMPLES))]
 pub struct ClientArgs {
     /// Server's name or address, IPv4 or IPv6; asked for when left out. HOST:PORT and tcp://HOST:PORT give
     /// the port too

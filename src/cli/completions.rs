@@ -13,7 +13,7 @@ Examples:
   echolog completions fish > ~/.config/fish/completions/echolog.fish";
 
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = super::after_options(HELP))]
 pub struct CompletionsArgs {
     /// Shell to complete for
     shell: Shell,

@@ -15,7 +15,7 @@ Examples:
   echolog generate github class-template";
 
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = super::after_options(HELP))]
 pub struct GenerateArgs {
     /// What to make
     what: What,

@@ -18,11 +18,13 @@ pub fn fault(message: &clap::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::command;
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
     use crate::error;
 
     fn told(args: &[&str]) -> String {
-        let message = command().try_get_matches_from([&["echolog"], args].concat()).unwrap_err();
+        let message = Cli::try_parse_from([&["echolog"], args].concat()).unwrap_err();
         error::words(&super::fault(&message).into())
     }
 

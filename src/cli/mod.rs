@@ -17,7 +17,7 @@ mod values;
 use std::io;
 
 use anyhow::Context as _;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::error::Exit;
 use crate::pair::{Client, Server};
@@ -31,7 +31,9 @@ struct Cli {
     command: Command,
 }
 
+// Deferred: only the command that is asked for is defined, which is a part of the time that a start takes.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Serve one client: show its messages, and send the log back when it quits
     #[command(visible_aliases = ["serve", "listen"])]
@@ -59,12 +61,9 @@ Exit status:
   1  it failed, or something disagrees
   2  the command line was wrong, or nothing could be run";
 
-/// The whole command line. Every help text ends with the exit status.
-fn command() -> clap::Command {
-    Cli::command().mut_subcommands(|command| {
-        let more = command.get_after_help().map_or(String::new(), |help| format!("{help}\n\n"));
-        command.after_help(more + EXIT_STATUS)
-    })
+/// What stands behind the options of a command: `help`, and the exit status.
+fn after_options(help: &str) -> String {
+    format!("{help}\n\n{EXIT_STATUS}")
 }
 
 /// Returns the parser's error, or prints the help that was asked for.
@@ -92,8 +91,7 @@ fn print(message: &clap::Error) -> anyhow::Result<Exit> {
 /// Runs what the command line asks for.
 pub fn run() -> anyhow::Result<Exit> {
     standard_output::must_be_open()?;
-    let cli = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let asked = match cli {
+    let asked = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(message) => return print(&message),
     };
@@ -103,9 +101,9 @@ pub fn run() -> anyhow::Result<Exit> {
         Command::Replay(args) => return args.run(),
         Command::Record(args) => return args.run(),
         Command::Check(args) => return args.run(),
-        Command::Completions(args) => args.run(command())?,
+        Command::Completions(args) => args.run(Cli::command())?,
         Command::Report(args) => return args.run(),
-        Command::Generate(args) => args.run(command())?,
+        Command::Generate(args) => args.run(Cli::command())?,
     }
     Ok(Exit::Done)
 }
@@ -116,7 +114,7 @@ mod tests {
 
     #[apply(test)]
     fn no_line_of_a_help_text_is_longer_than_80_columns() {
-        let mut command = command();
+        let mut command = Cli::command();
         command.build();
         let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
         for mut command in subcommands.into_iter().chain([command]) {
@@ -126,6 +124,20 @@ mod tests {
             for line in texts.iter().flat_map(|text| text.lines()) {
                 assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
             }
+        }
+    }
+
+    #[apply(test)]
+    fn a_command_is_described_alike_in_the_list_and_in_its_own_help() {
+        let listed = Cli::command();
+        let mut built = listed.clone();
+        built.build();
+        for command in listed.get_subcommands() {
+            let own = built.find_subcommand(command.get_name()).expect("the same commands");
+            assert_eq!(
+                own.get_about().map(ToString::to_string),
+                command.get_about().map(ToString::to_string)
+            );
         }
     }
 }

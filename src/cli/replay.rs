@@ -73,7 +73,7 @@ read them as you would read code:
 Or type it yourself: echolog record fixtures/my-case";
 
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = super::after_options(HELP))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct ReplayArgs {
     /// Fixtures, or directories of fixtures
@@ -167,7 +167,7 @@ Examples:
   printf 'first\\nquit\\n' | echolog record fixtures/my-case";
 
 #[derive(Debug, Args)]
-#[command(after_help = RECORD_HELP)]
+#[command(after_help = super::after_options(RECORD_HELP))]
 pub struct RecordArgs {
     /// Where the fixture is to be; made if it is not there
     dir: PathBuf,

@@ -17,7 +17,7 @@ Examples:
   echolog report results.json --feedback feedback/";
 
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = super::after_options(HELP))]
 pub struct ReportArgs {
     /// Results that check or replay wrote with --format json; the parts of --shard are put together
     #[arg(value_name = "FILE", required = true)]

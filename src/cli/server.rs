@@ -26,7 +26,7 @@ The log is kept in memory up to 1 MiB, and beyond that in an unnamed file in
 TMPDIR (/tmp where that is not set).";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::after_options(EXAMPLES))]
 pub struct ServerArgs {
     /// Port to listen on: 1 to 65535, a range like 10000-20000 for its first free one, or 0 for any free one;
     /// asked for when left out. ADDR:PORT listens at that address
@@ -57,7 +57,7 @@ pub struct ServerArgs {
     output: OutputArgs,
 }
 
-/// What a program writes on standard output.
+// What a program writes on standard output. (A doc comment would become that of the command.)
 #[derive(Debug, Args)]
 pub struct OutputArgs {
     /// Write only the messages (server) or the log (client) to standard output

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum as _};
 use crate::error::note;
 use crate::run::isolation::{Decision, Isolation};
 
-/// What is typed at programs that ask before anything else.
+// What is typed at programs that ask before anything else. (A doc comment would become that of the command.)
 #[derive(Debug, Default, Args)]
 pub struct AnswerArgs {
     /// A line to type first at a server that asks; {port} is filled in; may be given several times
@@ -21,7 +21,7 @@ pub struct AnswerArgs {
     pub client_answer: Vec<String>,
 }
 
-/// Where the programs run.
+// Where the programs run. (A doc comment would become that of the command.)
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct IsolationArg {
     /// Run server and client on two computers, apart from this one and from each other: auto does so
