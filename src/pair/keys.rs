@@ -16,6 +16,10 @@ use rustyline::{Cmd, ConditionalEventHandler, Event, EventContext, KeyCode, KeyE
 /// A burst begins when this many bytes are waiting to be read.
 const BURST: usize = 512;
 
+/// While nothing waits there, this many keys come before the terminal is asked again: text that a program writes
+/// at once would have as many system calls as characters.
+const UNASKED: u32 = 16;
+
 /// What every key does, where it is not what rustyline has it do.
 #[derive(Clone, Debug, Default)]
 pub struct Keys(Arc<Mutex<Burst>>);
@@ -26,6 +30,8 @@ struct Burst {
     text: String,
     /// Bytes that the terminal held when the last key came.
     waiting: usize,
+    /// Keys that may come before the terminal is asked again.
+    unasked: u32,
     /// Bytes that rustyline has certainly read from the terminal and not yet taken for keys.
     read: usize,
     /// Text that was shown behind the line when it was entered, without having been inserted.
@@ -54,18 +60,18 @@ impl ConditionalEventHandler for Keys {
         let mut burst = self.lock();
         match (code, modifiers) {
             (KeyCode::Char(character), Modifiers::NONE) if count == 1 && positive => {
-                burst.took(character.len_utf8(), terminal_holds());
+                burst.took(character.len_utf8(), terminal_holds);
                 burst.insert(character)
             }
             // A tab is a character of a message like any other. (As a `SelfInsert`, rustyline would repeat
             // all that was inserted before: it takes a bound `SelfInsert` for the command to repeat.)
             (KeyCode::Tab, Modifiers::NONE) => {
-                burst.took(1, terminal_holds());
+                burst.took(1, terminal_holds);
                 burst.text.push('\t');
                 burst.flush_unless_more_follows()
             }
             (KeyCode::Enter, Modifiers::NONE) | (KeyCode::Char('J' | 'M'), Modifiers::CTRL) => {
-                burst.took(1, terminal_holds());
+                burst.took(1, terminal_holds);
                 burst.enter(line.pos() == line.line().len())
             }
             // Clears the line. On an empty one it is what the terminal has it be: an interrupt.
@@ -78,7 +84,7 @@ impl ConditionalEventHandler for Keys {
             // What Linux makes of a Ctrl-D that is typed while no line is being read.
             (KeyCode::Char('@'), Modifiers::CTRL) => Some(burst.flush().unwrap_or(Cmd::EndOfFile)),
             _ => {
-                burst.took(usize::MAX, terminal_holds());
+                burst.took(usize::MAX, terminal_holds);
                 burst.flush()
             }
         }
@@ -86,8 +92,15 @@ impl ConditionalEventHandler for Keys {
 }
 
 impl Burst {
-    /// A key of `length` bytes came, and the terminal holds `waiting` bytes more.
-    fn took(&mut self, length: usize, waiting: usize) {
+    /// A key of `length` bytes came, and the terminal holds `waiting()` bytes more.
+    fn took(&mut self, length: usize, waiting: impl FnOnce() -> usize) {
+        let is_quiet = self.waiting == 0 && self.read == 0;
+        if is_quiet && self.unasked > 0 {
+            self.unasked -= 1;
+            return;
+        }
+        let waiting = waiting();
+        self.unasked = if is_quiet && waiting == 0 { UNASKED } else { 0 };
         // The bytes that are missing there were read; more may have come meanwhile.
         let read = self.waiting.saturating_sub(waiting);
         self.read = self.read.max(read).saturating_sub(length);
@@ -155,7 +168,7 @@ mod tests {
     /// What `burst` does with the characters of `text`, of which the terminal holds those that follow.
     fn typed(text: &str, burst: &mut Burst) -> Vec<Option<Cmd>> {
         let keys = text.char_indices().map(|(at, character)| {
-            burst.took(character.len_utf8(), text.len() - at - character.len_utf8());
+            burst.took(character.len_utf8(), || text.len() - at - character.len_utf8());
             burst.insert(character)
         });
         keys.collect()
@@ -179,21 +192,36 @@ mod tests {
     #[apply(test)]
     fn what_the_editor_has_read_ahead_belongs_to_the_burst() {
         let mut burst = Burst::default();
-        burst.took(1, 999);
+        burst.took(1, || 999);
         assert_eq!(burst.insert('x'), Some(Cmd::Noop));
         // The next key comes with all the others.
         for _ in 1..999 {
-            burst.took(1, 0);
+            burst.took(1, || 0);
             assert_eq!(burst.insert('x'), Some(Cmd::Noop));
         }
-        burst.took(1, 0);
+        burst.took(1, || 0);
         assert_eq!(burst.insert('x'), Some(Cmd::Insert(1, "x".repeat(1000))));
+    }
+
+    #[apply(test)]
+    fn a_terminal_that_has_nothing_is_not_asked_at_every_key() {
+        let mut burst = Burst::default();
+        let mut asked = 0;
+        for _ in 0..100 {
+            burst.took(1, || {
+                asked += 1;
+                0
+            });
+        }
+        assert_eq!(asked, 6);
+        // A burst is noticed all the same, and from then on it is asked at every key.
+        assert!(typed(&"x".repeat(1000), &mut burst).contains(&Some(Cmd::Noop)));
     }
 
     #[apply(test)]
     fn another_key_ends_a_burst() {
         let mut burst = Burst::default();
-        burst.took(1, 999);
+        burst.took(1, || 999);
         assert_eq!(burst.insert('x'), Some(Cmd::Noop));
         assert_eq!(burst.enter(false), Some(Cmd::Insert(1, "x\n".into())));
         assert_eq!(burst.flush(), None);
