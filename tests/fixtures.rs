@@ -21,9 +21,6 @@ const MANY: &str = "every-split,every-cut";
 const FOR_MANY: [&str; 3] = ["fixtures/sample-session", "fixtures/quit-at-once", "fixtures/quit-look-alikes"];
 const DRIVES_FOR_MANY: &str = "pipe,terminal";
 
-/// The seconds that a session may take: a limit for the case that one hangs, on a machine that is busy with others.
-const TIMEOUT: &str = "60";
-
 /// The test of each fixture, drive and wire.
 pub fn tests() -> Vec<Test> {
     let mut cases = listed(&["fixtures", "--wire", WIRES]);
@@ -53,7 +50,7 @@ fn test(case: &Value) -> Test {
     let cannot = case["cannot"].as_str().map(ToOwned::to_owned);
     Test::new(format!("fixtures::{}::{drive}::{wire}", text("fixture")), move || {
         let output = echolog()
-            .args(["replay", "--drive", &drive, "--wire", &wire, "--jobs", "2", "--timeout", TIMEOUT, &path])
+            .args(["replay", "--drive", &drive, "--wire", &wire, "--jobs", "2", &path])
             .output()
             .expect("the executable runs");
         let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

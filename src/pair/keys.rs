@@ -16,8 +16,8 @@ use rustyline::{Cmd, ConditionalEventHandler, Event, EventContext, KeyCode, KeyE
 /// A burst begins when this many bytes are waiting to be read.
 const BURST: usize = 512;
 
-/// While nothing waits there, this many keys come before the terminal is asked again: text that a program writes
-/// at once would have as many system calls as characters.
+/// While nothing waits there, the terminal is asked again after this many keys. Otherwise text that a program
+/// writes at once would take one more system call for each character.
 const UNASKED: u32 = 16;
 
 /// What every key does, where it is not what rustyline has it do.

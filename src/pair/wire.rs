@@ -285,12 +285,9 @@ impl<R: Read> Lines<R> {
         self.scanned -= self.start;
         self.mixed = self.mixed.saturating_sub(self.start);
         self.start = 0;
-        if self.buffer.is_empty() {
-            // Memory that the kernel has zeroed takes no time before it is used.
-            self.buffer = vec![0; CHUNK];
-        } else if self.end == self.buffer.len() {
+        if self.end == self.buffer.len() {
             // Doubling, but never much beyond the longest line there may be.
-            let wanted = (2 * self.buffer.len()).min(self.longest().saturating_add(CHUNK));
+            let wanted = (2 * self.buffer.len()).max(CHUNK).min(self.longest().saturating_add(CHUNK));
             // Where memory is limited, this is an error rather than the end of the program.
             self.buffer.try_reserve(wanted - self.buffer.len())?;
             self.buffer.resize(wanted, 0);
