@@ -24,7 +24,8 @@ esac
 messages=('hello' 'and again')
 deadline=20
 [ "${CI:-}" != true ] || DEMO_PACE=${DEMO_PACE:-0}
-pace=${DEMO_PACE:-1}
+# Milliseconds for each second of a pause.
+pace=$(awk -v pace="${DEMO_PACE:-1}" 'BEGIN { printf "%d", 1000 * pace }')
 
 if [ -z "${ECHOLOG:-}" ]; then
     command -v cargo >/dev/null || {
@@ -38,12 +39,15 @@ if [ -z "${ECHOLOG:-}" ]; then
 fi
 ECHOLOG=$(realpath "$ECHOLOG")
 
-own=$(mktemp -d "${TMPDIR:-/tmp}/echolog-demo.XXXXXX")
-begun=()
-tmux_server=
+own=
+tmux_begins=
 leave() {
-    trap '' EXIT INT TERM HUP
-    if [ -n "$tmux_server" ]; then
+    local tmux_server begun
+    trap '' EXIT INT QUIT TERM HUP
+    # It can be ended when it is there.
+    [ -z "$tmux_begins" ] || wait
+    if [ -n "$own" ] && [ -s "$own/tmux-server" ]; then
+        tmux_server=$(<"$own/tmux-server")
         panes kill-server 2>/dev/null || true
         # It says that it ends before it has.
         for _ in {1..250}; do
@@ -51,17 +55,29 @@ leave() {
             sleep 0.02
         done
     fi
-    [ ${#begun[@]} -eq 0 ] || kill "${begun[@]}" 2>/dev/null || true
+    for begun in $(jobs -p); do kill "$begun" 2>/dev/null || true; done
     wait
-    rm -rf "$own"
+    [ -z "$own" ] || rm -rf "$own"
 }
 trap leave EXIT
 trap 'exit 130' INT
+trap 'exit 131' QUIT
 trap 'exit 143' TERM HUP
+own=$(mktemp -d "${TMPDIR:-/tmp}/echolog-demo.XXXXXX")
 
+# Waits for so many milliseconds, with a pipe that nobody writes to: no command is started. A bash that waits
+# for a command in the foreground forgets a Ctrl-C that comes just as the command ends.
+mkfifo "$own/nothing"
+exec 4<>"$own/nothing"
+rest() {
+    local seconds
+    printf -v seconds '%d.%03d' $(($1 / 1000)) $(($1 % 1000))
+    read -rt "$seconds" -u 4 || true
+}
+
+# A pause of so many milliseconds is for the eye; nothing depends on it.
 pause() {
-    # For the eye; nothing depends on it.
-    [ "$pace" = 0 ] || sleep "$(awk "BEGIN { print $1 * $pace }")"
+    [ "$pace" -eq 0 ] || rest $(($1 * pace / 1000))
 }
 
 yourself() {
@@ -99,35 +115,56 @@ terminal_size() {
 
 # ------------------------------------------------------------------------------------ two columns
 
-# Prints lines on the server's (left) or on the client's (right) side.
+# From the first line on, nothing is started but the two programs, so that Ctrl-C is never forgotten.
+
+# Prints a line on the server's (left) or on the client's (right) side, on as many lines as it takes.
 on_side() {
-    local side=$1 piece
-    while IFS= read -r piece; do
+    local side=$1 line=$2 width piece
+    if [ "$side" = server ]; then width=$left; else width=$right; fi
+    while true; do
+        piece=$line
+        if [ ${#piece} -gt "$width" ]; then
+            piece=${line:0:width}
+            [[ $piece != *' '* ]] || piece="${piece% *} "
+        fi
         if [ "$side" = server ]; then
             printf '%s│\n' "$piece${empty:${#piece}}"
         else
             printf '%s│ %s\n' "$empty" "$piece"
         fi
-    done < <(fold -s -w "$([ "$side" = server ] && echo "$left" || echo "$right")")
+        line=${line:${#piece}}
+        [ -n "$line" ] || break
+    done
 }
 
 # Prints what a program has shown since it was last asked, up to the line that ends in $2 if there is one.
+# A line that is not whole yet is left for later.
 show_new() {
-    local side=$1 upto=${2:-} line
-    while IFS= read -r line; do
+    local side=$1 upto=${2:-} line lines
+    mapfile -s "${shown[$side]}" lines <"$own/$side"
+    for line in "${lines[@]}"; do
+        [ "$line" != "${line%$'\n'}" ] || break
+        line=${line%$'\n'}
         shown[$side]=$((shown[$side] + 1))
-        printf '%s\n' "$line" | on_side "$side"
+        on_side "$side" "$line"
         if [ -n "$upto" ] && [[ $line == *"$upto" ]]; then break; fi
-    done < <(tail -n "+$((shown[$side] + 1))" "$own/$side" | grep -a '' | head -n "$(($(wc -l <"$own/$side") - shown[$side]))")
-}
-
-shows() {
-    grep -qaF -- "$2" "$own/$1"
+    done
 }
 
 # Whether a program's screen has this text, or the program has ended.
 shows_or_gone() {
-    shows "$1" "$2" || ! kill -0 "$3" 2>/dev/null
+    local lines
+    mapfile lines <"$own/$1"
+    [[ "${lines[*]}" == *"$2"* ]] || ! kill -0 "$3" 2>/dev/null
+}
+
+# Sets the variable to what stands behind the label on the server's screen.
+read_value() {
+    local lines line
+    mapfile -t lines <"$own/server"
+    for line in "${lines[@]}"; do
+        if [ "$line" != "${line#"$2"}" ]; then printf -v "$1" %s "${line#"$2"}"; fi
+    done
 }
 
 show_columns() {
@@ -138,46 +175,44 @@ show_columns() {
     right=$((${size#* } - left - 2))
     printf -v empty '%*s' "$left" ''
     printf -v rule '%*s' "$right" ''
+    : >"$own/server"
+    : >"$own/client"
+    mkfifo "$own/keyboard"
     printf '%s│ %s\n' "server${empty:6}" client
     printf '%s┼─%s\n' "${empty// /─}" "${rule// /─}"
 
-    echo '$ echolog server 10000-20000' | on_side server
-    touch "$own/server" "$own/client"
+    on_side server '$ echolog server 10000-20000'
     "$ECHOLOG" server 10000-20000 >"$own/server" 2>&1 &
     server=$!
-    begun+=("$server")
     wait_until "the server is ready" shows_or_gone server 'server is using port: ' "$server"
     show_new server
     kill -0 "$server" 2>/dev/null || fail "the server ended"
-    address=$(sed -n 's/^server is at address: //p' "$own/server")
-    port=$(sed -n 's/^server is using port: //p' "$own/server")
-    pause 2
+    read_value address 'server is at address: '
+    read_value port 'server is using port: '
+    pause 2000
 
-    echo "\$ echolog client $address $port" | on_side client
-    mkfifo "$own/keyboard"
+    on_side client "\$ echolog client $address $port"
     "$ECHOLOG" client "$address" "$port" <"$own/keyboard" >"$own/client" 2>&1 &
     client=$!
-    begun+=("$client")
     exec 3>"$own/keyboard"
     wait_until "the client is connected" shows_or_gone client 'client has connected' "$client"
     show_new client
     wait_until "the server shows the client" shows_or_gone server 'connected to client' "$server"
     show_new server
     for message in "${messages[@]}"; do
-        pause 2
+        pause 2000
         echo "$message" >&3
         wait_until "the client sends" shows_or_gone client "client sending message: \"$message\"" "$client"
         show_new client
         wait_until "the server shows the message" shows_or_gone server "message: \"$message\"" "$server"
         show_new server
     done
-    pause 2
+    pause 2000
     echo quit >&3
     exec 3>&-
     local status=0
     wait "$client" || status=$?
     wait "$server" || status=$?
-    begun=()
     show_new client 'is quitting.'
     show_new server
     show_new client
@@ -206,15 +241,15 @@ ends_with() {
 
 type_at() {
     local pane=$1 text=$2 at
-    if [ "$pace" = 0 ]; then
+    if [ "$pace" -eq 0 ]; then
         panes send-keys -t "demo:0.$pane" -l "$text"
     else
         for ((at = 0; at < ${#text}; at++)); do
             panes send-keys -t "demo:0.$pane" -l -- "${text:at:1}"
-            pause 0.04
+            pause 40
         done
     fi
-    pause 0.4
+    pause 400
     panes send-keys -t "demo:0.$pane" Enter
 }
 
@@ -224,25 +259,25 @@ play() {
     caption "A server on the left, a client on the right." "They could be two computers. q leaves at any time."
     wait_until "a shell is there" ends_with 0 '$'
     wait_until "a shell is there" ends_with 1 '$'
-    pause 1.2
+    pause 1200
     caption "1  The server starts first." "It shows the address and the port for the client to use, and waits."
     type_at 0 'echolog server 10000-20000'
     wait_until "the server is ready" has 0 'server is using port: '
     address=$(panes capture-pane -p -J -t demo:0.0 | sed -n 's/^server is at address: \([^ ]*\).*/\1/p')
     port=$(panes capture-pane -p -J -t demo:0.0 | sed -n 's/^server is using port: \([0-9]*\).*/\1/p')
-    pause 1.2
+    pause 1200
     caption "2  The client connects." "Both programs say so, and the client asks for a message."
     panes select-pane -t demo:0.1
     type_at 1 "echolog client $address $port"
     wait_until "the client asks" ends_with 1 "${prompt% }"
     wait_until "the server tells of the client" has 0 'server connected to client at address: '
-    pause 1.2
+    pause 1200
     caption "3  Each message goes out with Enter." "The server shows it at once, and keeps it in its log."
     for message in "${messages[@]}"; do
         type_at 1 "$message"
         wait_until "the message is shown" has 0 "server received message: \"$message\""
         wait_until "the client asks again" ends_with 1 "${prompt% }"
-        pause 1
+        pause 1000
     done
     caption "4  quit ends the session." "The server sends the whole log back, the client checks it, both end."
     type_at 1 quit
@@ -250,7 +285,7 @@ play() {
     wait_until "the client has ended" ends_with 1 '$'
     wait_until "the server has ended" ends_with 0 '$'
     has 0 'the client has informed the server that it is quitting' || fail "the server did not see the quit"
-    pause 1
+    pause 1000
     caption "That was all of it. Press q." "Then you can do it yourself."
 }
 
@@ -263,8 +298,11 @@ make_panes() {
     mkdir "$own/bin"
     ln -s "$ECHOLOG" "$own/bin/echolog"
     local shell="env PS1='\$ ' PATH='$own/bin:$PATH' HISTFILE= bash --noprofile --norc"
-    panes new-session -d -s demo -x "$columns" -y "$lines" "$shell" 2>/dev/null || return 1
-    tmux_server=$(panes display-message -p '#{pid}')
+    # It keeps the terminal as its input: tmux refuses here one that it does not know.
+    tmux_begins=yes
+    panes new-session -d -P -F '#{pid}' -s demo -x "$columns" -y "$lines" "$shell" <&0 >"$own/tmux-server" 2>/dev/null &
+    wait "$!" || return 1
+    tmux_begins=
     # Keys are keys here, however fast they come: without a paste time, nothing is taken for a paste.
     panes set -g assume-paste-time 0 \; set -g status 2 \; set -g status-style 'reverse' \; set -g prefix None \; set -g escape-time 0 \; \
         set -g pane-border-status top \; set -g pane-border-format ' #{?#{==:#{pane_index},0},server,client} ' \; \
@@ -276,7 +314,8 @@ make_panes() {
 
 show_panes() {
     if [ ! -t 1 ]; then
-        play
+        play &
+        wait "$!"
         for pane in 0 1; do
             echo "--- $([ $pane = 0 ] && echo server || echo client)"
             panes capture-pane -p -J -S - -t "demo:0.$pane" | sed -e 's/ *$//' -e '/^$/d'
@@ -285,12 +324,10 @@ show_panes() {
     fi
     (play) >"$own/played" 2>&1 &
     local player=$!
-    begun+=("$player")
     # Whoever watches can leave, and nothing else: what they type does not reach the panes.
     if ! panes attach-session -t demo -f read-only 2>/dev/null; then
         # A terminal that tmux does not know.
         kill "$player"
-        begun=()
         show_columns
         return
     fi
@@ -301,7 +338,6 @@ show_panes() {
     else
         wait "$player" || { cat "$own/played" >&2 && exit 1; }
     fi
-    begun=()
 }
 
 # ----------------------------------------------------------------------------------------- both
@@ -321,7 +357,7 @@ wait_until() {
     shift
     until "$@"; do
         [ "$SECONDS" -lt "$end" ] || fail "$what: not within $deadline s"
-        sleep 0.05
+        rest 50
     done
 }
 

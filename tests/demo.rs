@@ -56,9 +56,8 @@ fn where_ci_runs_the_demo_plays_itself_and_shows_both_whole_screens() {
     leaves_nothing(own.path());
 }
 
-#[apply(test)]
-fn without_tmux_the_demo_shows_two_columns() {
-    let own = tempfile::tempdir().expect("a directory");
+/// A directory with every tool of this machine but tmux.
+fn tools_but_tmux() -> tempfile::TempDir {
     let tools = tempfile::tempdir().expect("a directory");
     for directory in ["/bin", "/usr/bin"] {
         for tool in std::fs::read_dir(directory).expect("it is there").filter_map(Result::ok) {
@@ -67,6 +66,13 @@ fn without_tmux_the_demo_shows_two_columns() {
             }
         }
     }
+    tools
+}
+
+#[apply(test)]
+fn without_tmux_the_demo_shows_two_columns() {
+    let own = tempfile::tempdir().expect("a directory");
+    let tools = tools_but_tmux();
     let ended = Running::start(demo(own.path()).env("CI", "true").env("PATH", tools.path())).ends();
     shows_two_columns(&ended);
     leaves_nothing(own.path());
@@ -76,6 +82,23 @@ fn without_tmux_the_demo_shows_two_columns() {
 fn without_a_terminal_the_demo_shows_two_columns() {
     let own = tempfile::tempdir().expect("a directory");
     shows_two_columns(&Running::start(&mut demo(own.path())).ends());
+    leaves_nothing(own.path());
+}
+
+/// A bash that waits for a command forgets a Ctrl-C that comes just as the command ends.
+#[apply(test)]
+fn the_two_columns_need_no_command_that_could_swallow_ctrl_c() {
+    let own = tempfile::tempdir().expect("a directory");
+    let tools = tools_but_tmux();
+    let running = Running::start(demo(own.path()).env("DEMO_PACE", "0.1").env("PATH", tools.path()));
+    running.shows("┼");
+    for tool in std::fs::read_dir(tools.path()).expect("it is there").filter_map(Result::ok) {
+        // What the end of the demo needs.
+        if tool.file_name() != "cat" && tool.file_name() != "rm" {
+            std::fs::remove_file(tool.path()).expect("the tool is removed");
+        }
+    }
+    shows_two_columns(&running.ends());
     leaves_nothing(own.path());
 }
 
@@ -253,6 +276,32 @@ fn ctrl_c_ends_the_two_columns_with_nothing_left_running() {
     tmux.keys(&["Enter"]);
     tmux.shows("server is using port: ");
     tmux.keys(&["C-c"]);
+    tmux.shows("code 130");
+    leaves_nothing(own.path());
+}
+
+#[apply(test)]
+fn ctrl_c_while_the_panes_are_made_leaves_no_tmux_behind() {
+    needs(&["tmux"]);
+    let own = tempfile::tempdir().expect("a directory");
+    let tools = tempfile::tempdir().expect("a directory");
+    let pressed = tools.path().join("pressed");
+    // A tmux that has begun its server, and does not end before Ctrl-C was pressed.
+    let slow = format!(
+        "#!/bin/sh\nPATH=${{PATH#*:}}\ntmux \"$@\" || exit\ncase \"$*\" in *new-session*) ;; *) exit ;; esac\n\
+         echo it has begun >/dev/tty\nuntil [ -e {} ]; do sleep 0.01; done\n",
+        pressed.display()
+    );
+    let (_kept, slow) = common::file_with(slow);
+    let mut install = Command::new("install");
+    common::run(install.args(["-m", "755", &slow]).arg(tools.path().join("tmux"))).is(0, "", "");
+    let tmux = persons_shell();
+    tmux.keys(&["-l", &typed(own.path(), &format!("PATH={}:$PATH", tools.path().display()))]);
+    tmux.keys(&["Enter"]);
+    tmux.shows("it has begun");
+    tmux.keys(&["C-c"]);
+    tmux.shows("^C");
+    std::fs::write(&pressed, "").expect("it is written");
     tmux.shows("code 130");
     leaves_nothing(own.path());
 }
