@@ -398,6 +398,8 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::thread;
 
+    use socket2::{Socket, Type};
+
     use super::*;
     use crate::run::spawn::without_copies;
 
@@ -546,9 +548,11 @@ mod tests {
 
     #[apply(test)]
     fn a_server_that_is_not_there_is_unreachable_and_its_client_is_reset() {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // A port that is taken, and that nothing listens on.
+        let taken = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        taken.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
         let mut proxy = Proxy::open(&Config::local(), &Clock::start()).unwrap();
-        proxy.aim(vec![free]);
+        proxy.aim(vec![taken.local_addr().unwrap().as_socket().unwrap()]);
         let mut client = TcpStream::connect(proxy.address().unwrap()).unwrap();
         pump_until(&mut proxy, |proxy| proxy.connected);
         assert_eq!(proxy.unreachable.unwrap().kind(), io::ErrorKind::ConnectionRefused);

@@ -31,10 +31,15 @@ pub const ECHOLOG: &str = env!("CARGO_BIN_EXE_echolog");
 /// Ports for one server, which takes the first free one: others than those of any server before it, and outside of
 /// what replay and check choose from. So a port that a server has closed is nobody else's while its test goes on.
 fn own_ports() -> String {
-    static STARTED: AtomicU32 = AtomicU32::new(0);
-    let number = std::process::id().wrapping_add(STARTED.fetch_add(1, Ordering::Relaxed)) % 3000;
-    let first = 20_001 + number * 3;
+    let first = first_own_port();
     format!("{first}-{}", first + 2)
+}
+
+/// The first of three ports that no other server of the tests was given.
+pub fn first_own_port() -> u16 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let number = std::process::id().wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % 3000;
+    u16::try_from(20_001 + number * 3).expect("the last of them is 29,000")
 }
 
 /// A port to name on a command line: another one in each run of the tests, so that runs beside each
@@ -311,7 +316,9 @@ impl Server {
             let (_, rest) = shown.split_once("server is using port: ")?;
             rest.split_once('\n')?.0.parse().ok()
         });
-        let port = port.unwrap_or_else(|| panic!("a port, and not:\n{}", running.shown()));
+        let port = port.unwrap_or_else(|| {
+            panic!("a port, and not:\n{}\n--- err\n{}", running.out.so_far(), running.err.so_far())
+        });
         Server { running, port }
     }
 

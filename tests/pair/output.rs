@@ -4,14 +4,13 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::common::{Running, echolog, file_with, run};
+use crate::common::{Running, echolog, file_with, first_own_port, run};
 
 /// Standard output of server and client after a session of two messages and `quit`, with `option` for both.
 #[track_caller]
 fn session(option: &str, more: &[&str]) -> (u16, String, String) {
     // A port of its own: without a screen, nothing says which one is free.
-    let port = std::net::TcpListener::bind("127.0.8.1:0").and_then(|taken| taken.local_addr());
-    let port = port.expect("a free port").port();
+    let port = first_own_port();
     let server = Running::start(&mut echolog(&["server", &port.to_string(), "--bind", "127.0.8.1", option]));
     let (_kept, script) = file_with(b"one\ncaf\xe9 \x1b[2J\nquit\n");
     let args = ["client", "127.0.8.1", &port.to_string(), option, "--wait", "20", "--script", &script];
