@@ -129,11 +129,16 @@ pub fn s5(baseline: &Baseline) -> Ruling {
     let status = match server.status(quit.waited) {
         Ok(status) => status,
         Err(mut ruling) => {
-            if let Some(why) = log.filter(|_| ruling.outcome == Outcome::Hung) {
-                ruling.happened = format!("{}; and {why}", ruling.happened);
-            }
             if ruling.outcome == Outcome::Hung {
-                ruling.advice = Some(quit_word_advice(baseline, "End the server when the client has quit."));
+                let advice = "End the server when the client has quit.";
+                // A server that sends its log has understood the word.
+                ruling.advice = Some(match log {
+                    Some(why) => {
+                        ruling.happened = format!("{}; and {why}", ruling.happened);
+                        quit_word_advice(baseline, advice)
+                    }
+                    None => advice.to_owned(),
+                });
             }
             return ruling;
         }
@@ -891,5 +896,12 @@ mod tests {
         quit(&mut baseline).waited = Waited::Quiet;
         let advice = s5(&baseline).advice.expect("advice");
         assert!(advice.contains("quit = \"exit\""), "{advice}");
+
+        // The word was the right one where the log came back.
+        let mut baseline = sound();
+        baseline.client.screen = b"message (exit to leave): ".to_vec();
+        baseline.server.ending = None;
+        quit(&mut baseline).waited = Waited::Quiet;
+        assert_eq!(s5(&baseline).advice.as_deref(), Some("End the server when the client has quit."));
     }
 }
