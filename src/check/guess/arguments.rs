@@ -16,14 +16,18 @@ pub type Argument = (Option<String>, Kind);
 const NUMBER_BEFORE: &str = r"(?:\bint|atoi|atol|strtou?ll?|strtoul|sto[iul]+|Number|[pP]arse\w*|valueOf|htons|Atoi|intval|Integer|ToU?Int\d*)\s*\(\s*[&*]?$|=\s*\+\s*$|\(int\)\s*$|\bint\.Parse\(\s*$";
 const NUMBER_AFTER: &str =
     r"^\)?\s*(?:\.to_i\b|\|\s*0\b|(?:\.\w+\([^()]*\))*\??\s*\.parse\b|\+\s*0\b)|^\s*:\s*[^=]*int\(";
-const HOST_BEFORE: &str = r"(?:inet_\w+|gethostby\w+|getByName|IPAddress\.(?:Try)?Parse|Dns\.\w+|getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+|TcpClient)\s*\((?:\s*AF_INET6?\s*,)?\s*[&*]?$|\(\s*\($|\btcp://\{?$";
-const PORT_BEFORE: &str = r#"\btcp://[^"']*:\{?$|(?:getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+)\s*\([^,()]*,\s*$|":"\s*\+\s*(?:\w+\()?$|:[$#]?\{$|TCPServer\.\w+\s*\(\s*$"#;
+const HOST_BEFORE: &str = r#"(?:inet_\w+|gethostby\w+|getByName|IPAddress\.(?:Try)?Parse|Dns\.\w+|getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+|TcpClient)\s*\((?:\s*AF_INET6?\s*,)?\s*[&*]?$|\(\s*\($|\btcp://(?:\{?|["']\s*\.\s*\(?\s*)$"#;
+const PORT_BEFORE: &str = r#"\btcp://[^"']*:\{?$|(?:getaddrinfo|\b[cC]onnect\w*|TCPSocket\.\w+)\s*\([^,()]*,\s*$|["']:["']\s*[.+]\s*(?:\w+\()?$|:[$#]?\{$|TCPServer\.\w+\s*\(\s*$"#;
 /// The same for the tools that a shell makes connections with.
 const SHELL_HOST_BEFORE: &str = r#"/dev/tcp/["']?$|(?i)\btcp4?:$|\b(?:nc|ncat|netcat|telnet)(?:\s+-[a-km-zA-Z]*[IOPTVXiqswx]\s+\S+|\s+-[a-km-z]\w*)*\s+["']?$"#;
 const SHELL_PORT_BEFORE: &str = r#"/dev/tcp/[^/\s]+/["']?$|\bTCP4?-LISTEN:$|(?i)\btcp4?:[^:\s]+:$|\s-\w*[lp]\w*\s+["']?$|\b(?:nc|ncat|netcat|telnet)(?:\s+-\w+)*\s+[^-\s]\S*\s+["']?$"#;
 const BOTH_BEFORE: &str =
     r"\bnet\.(?:Dial|Listen)\w*\([^()]*,\s*$|\bTcp(?:Stream::connect|Listener::bind)\(\s*&?$";
-const HOST_AFTER: &str = r#"^\s*\+\s*":"|^\}:"#;
+/// A URL that ends with the argument, which is both then.
+const WHOLE_URL_BEFORE: &str = r#"\btcp://(?:\{?|["']\s*\.\s*\(?\s*)$"#;
+const WHOLE_URL_AFTER: &str = r#"^(?:\}?["']|(?:\s*\?\?\s*['"]{2})?\)*\s*[,;)])"#;
+const SHELL_BOTH_AFTER: &str = r"^(?:%%?:\*|##?\*:)\}";
+const HOST_AFTER: &str = r#"^\s*[.+]\s*["']:["']|^\}:"#;
 const COPIED: &str = r"(?:str\w*cpy|s\w*printf)\s*\(\s*(\w+)\s*,[^()]*$";
 const ASSIGNED: &str = r"([\w$]+)\s*(?:\[\d*\]\s*)?(?::\s*[^=,]+?)?\s*(?:\|\|=|:=|=>|=)\s*[^=]*$";
 const ASSIGNED_TOGETHER: &str = r"^\s*(?:\w+\s+)?[\[(]?([$\w]+(?:\s*,\s*[$\w]+)+)[\])]?\s*:?=\s*(.*)$";
@@ -143,7 +147,8 @@ fn indexed(source: &Source, role: Role, mode: Option<&str>) -> Result<Vec<Argume
             [] => None,
             [kind] => Some(kind),
             // A number that is made of it says more than a name does.
-            _ if known.contains(&Kind::Port) && !known.contains(&Kind::Both) => Some(Kind::Port),
+            _ if known.contains(&Kind::Both) => Some(Kind::Both),
+            _ if known.contains(&Kind::Port) => Some(Kind::Port),
             _ => return Err("it uses one argument for several things".to_owned()),
         });
     }
@@ -163,8 +168,9 @@ fn indexed(source: &Source, role: Role, mode: Option<&str>) -> Result<Vec<Argume
         kinds.iter_mut().filter(|kind| kind.is_none()).for_each(|kind| *kind = Some(*missing));
     }
     let kinds: Option<Vec<Kind>> = kinds.iter().copied().collect();
-    let kinds = kinds.ok_or_else(|| {
-        format!("it takes {} arguments, and their names do not say which is the port", places.len())
+    let kinds = kinds.ok_or_else(|| match places.len() {
+        1 => "it takes one argument, and its name does not say what it is".to_owned(),
+        places => format!("it takes {places} arguments, and their names do not say which is the port"),
     })?;
     if [Kind::Port, Kind::Host].iter().any(|kind| kinds.iter().filter(|other| *other == kind).count() > 1) {
         return Err(format!("it takes {} arguments, and two of them look alike", places.len()));
@@ -258,10 +264,19 @@ fn kind_at(source: &Source, start: usize, end: usize) -> Option<Kind> {
     let (line, from) = line_around(&source.text, start);
     let (before, after) = (&line[..start - from], line.get(end - from..).unwrap_or_default());
     let is = |what: &str, text: &str| pattern(what).is_match(text);
+    let variable = || Some(pattern(ASSIGNED).captures(behind_condition(before)?)?[1].to_owned());
+    let is_split =
+        is_split(source, &source.text[start..end]) || variable().is_some_and(|it| is_split(source, &it));
+    if is_split || is(WHOLE_URL_BEFORE, before) && is(WHOLE_URL_AFTER, after) {
+        return Some(Kind::Both);
+    }
     if let Some(kind) = together(line, before) {
         return Some(kind);
     }
     if source.language.name == "the shell" {
+        if is(SHELL_BOTH_AFTER, after) {
+            return Some(Kind::Both);
+        }
         if is(SHELL_HOST_BEFORE, before) {
             return Some(Kind::Host);
         }
@@ -286,8 +301,26 @@ fn kind_at(source: &Source, start: usize, end: usize) -> Option<Kind> {
         return Some(Kind::Host);
     }
     let copied = pattern(COPIED).captures(before).and_then(|found| Kind::of(&found[1]));
-    let assigned = || Kind::of(&pattern(ASSIGNED).captures(behind_condition(before)?)?[1]);
-    copied.or_else(assigned)
+    copied.or_else(|| Kind::of(&variable()?))
+}
+
+/// Whether `source` takes what `expression` stands for apart at a colon, as `host:port` is.
+fn is_split(source: &Source, expression: &str) -> bool {
+    if expression.is_empty() {
+        return false;
+    }
+    let it = regex_lite::escape(expression);
+    [
+        format!(
+            r#"(?m)(?:^|[^\w$]){it}(?:[!?]?\.\w+\([^()]*\))*[!?]?\.(?:r?split\w*|r?partition|Split)\(\s*["'/]:["'/]"#
+        ),
+        format!(r#"(?:\bexplode|\bsplit)\s*\(?\s*["'/]:["'/]\s*,\s*{it}"#),
+        format!(r#"(?:\bstrr?chr|\bstrtok(?:_r)?|\bstrings\.\w+)\(\s*{it}\s*,\s*["']:["']"#),
+        format!(r#"\bsscanf\(\s*{it}\s*,\s*"%\d*\[\^:\]:"#),
+        format!(r"\bSplitHostPort\(\s*{it}"),
+    ]
+    .iter()
+    .any(|how| pattern(how).is_match(&source.text))
 }
 
 /// What stands in `before` behind a condition; nothing where it ends in one, which compares and does not assign.

@@ -14,8 +14,8 @@ use super::sources::{Source, pattern};
 pub struct Interface {
     /// The arguments, as they stand in a command.
     pub arguments: Vec<String>,
-    /// What it is to find in its environment, as `NAME=value`.
-    pub environment: Option<String>,
+    /// What it is to find in its environment, each as `NAME=value`.
+    pub environment: Vec<String>,
     /// What to type at its questions.
     pub answers: Vec<String>,
     /// Whether it can be told a port.
@@ -60,11 +60,11 @@ impl Interface {
             }
         }
         let takes = |told: &[Kind], kind: Kind| told.contains(&kind) || told.contains(&Kind::Both);
-        if !takes(&told, Kind::Port)
-            && let Some(name) = texts().find_map(environment)
-        {
-            interface.environment = Some(format!("{name}={{port}}"));
-            told.push(Kind::Port);
+        for (name, kind) in texts().flat_map(environment) {
+            if !takes(&told, kind) {
+                told.push(kind);
+                interface.environment.push(format!("{name}={}", kind.text(role)));
+            }
         }
         for part in texts() {
             for kind in questions(part)? {
@@ -84,8 +84,22 @@ impl Interface {
     }
 }
 
-/// The variable of the environment in which `source` looks for the port.
-fn environment(source: &Source) -> Option<String> {
-    let read = r#"(?:environ(?:\.get\(|\[)|[gG]etenv\(|GetEnvironmentVariable\(|process\.env\.|ENV(?:\.fetch\(|\[)|\$ENV\{|env::var\()\s*["']?(\w*PORT\w*)"#;
-    Some(pattern(read).captures(&source.text)?[1].to_owned())
+/// The variables of the environment in which `source` looks for an address or a port, in the order in which it does.
+fn environment(source: &Source) -> Vec<(String, Kind)> {
+    let one = r#"(?:environ(?:\.get\(|\[)|[gG]etenv\(|GetEnvironmentVariable\(|process\.env\.|ENV(?:\.fetch\(|\[)|\$ENV\{|env::var\()\s*["']?(\w+)"#;
+    let several = r"@ENV\{([^}]+)\}|\{([^{}]+)\}\s*=\s*process\.env\b";
+    let variables = pattern(&format!("{one}|{several}"));
+    let texts =
+        variables.captures_iter(&source.text).filter_map(|found| found.iter().skip(1).flatten().next());
+    let mut found = Vec::new();
+    for text in texts {
+        for name in pattern(r"\b[A-Z][A-Z0-9_]*\b").find_iter(text.as_str()) {
+            let kind = Kind::of(name.as_str()).filter(|kind| matches!(kind, Kind::Host | Kind::Port));
+            // How the machine is called that the program runs on is no address of a server.
+            if let Some(kind) = kind.filter(|_| name.as_str() != "HOSTNAME") {
+                found.push((name.as_str().to_owned(), kind));
+            }
+        }
+    }
+    found
 }

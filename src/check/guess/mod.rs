@@ -232,8 +232,8 @@ impl<'a> Guesser<'a> {
             ));
             return None;
         }
-        let environment = interface.environment.as_ref().map(|variable| format!("env {variable}"));
-        let words = environment.iter().chain([&recipe.run]).chain(&interface.arguments);
+        let env = (!interface.environment.is_empty()).then(|| "env".to_owned());
+        let words = env.iter().chain(&interface.environment).chain([&recipe.run]).chain(&interface.arguments);
         let command = words.cloned().collect::<Vec<_>>().join(" ");
         let (to, answers) = match role {
             Role::Server => (&mut self.guess.server, &mut self.guess.server_answers),

@@ -183,6 +183,120 @@ fn places_are_known_by_the_words_around_them() {
 }
 
 #[apply(test)]
+fn one_argument_of_host_and_port_is_taken_apart_at_its_colon() {
+    for (file, source, call) in [
+        ("c.py", "host, port = sys.argv[1].split(':')\ns.connect((host, int(port)))\n", "python3 c.py"),
+        (
+            "c.py",
+            "host, _, port = sys.argv[1].rpartition(':')\ns.connect((host, int(port)))\n",
+            "python3 c.py",
+        ),
+        (
+            "c.py",
+            "addr = sys.argv[1]\nhost = addr.split(\":\")[0]\nport = int(addr.split(\":\")[1])\ns.connect((host, port))\n",
+            "python3 c.py",
+        ),
+        (
+            "c.js",
+            "const [host, port] = process.argv[2].split(':');\nnet.connect(Number(port), host);\n",
+            "node c.js",
+        ),
+        ("c.rb", "host, port = ARGV[0].split(':')\nTCPSocket.new(host, port)\n", "ruby c.rb"),
+        ("c.pl", "my ($host, $port) = split /:/, $ARGV[0];\nconnect($s, $a);\n", "perl c.pl"),
+        ("c.pl", "my $where = $ARGV[0];\nmy ($h, $p) = split(':', $where);\nconnect($s, $a);\n", "perl c.pl"),
+        ("c.php", "<?php\n[$host, $port] = explode(':', $argv[1]);\nfsockopen($host, $port);\n", "php c.php"),
+        ("c.php", "<?php\n$s = stream_socket_client('tcp://' . ($argv[1] ?? ''), $n, $e, 9);\n", "php c.php"),
+        ("c.php", "<?php\n$s = stream_socket_client(\"tcp://{$argv[1]}\");\n", "php c.php"),
+        (
+            "C.java",
+            "class C {\n  public static void main(String[] args) {\n    String[] parts = args[0].split(\":\");\n    new Socket(parts[0], Integer.parseInt(parts[1]));\n  }\n}\n",
+            "java C",
+        ),
+        (
+            "c.c",
+            "int main(int argc, char **argv) {\n  char *colon = strrchr(argv[1], ':');\n  connect(s, a, n);\n}\n",
+            "./c",
+        ),
+        (
+            "c.c",
+            "int main(int argc, char **argv) {\n  sscanf(argv[1], \"%63[^:]:%d\", host, &port);\n  connect(s, a, n);\n}\n",
+            "./c",
+        ),
+        (
+            "c.go",
+            "package main\n\nfunc main() {\n\tparts := strings.Split(os.Args[1], \":\")\n\tnet.Dial(\"tcp\", net.JoinHostPort(parts[0], parts[1]))\n}\n",
+            "./c",
+        ),
+        (
+            "c.rs",
+            "fn main() {\n  let args: Vec<String> = std::env::args().collect();\n  let (host, port) = args[1].split_once(':').unwrap();\n  TcpStream::connect((host, port.parse::<u16>().unwrap()));\n}\n",
+            "./c",
+        ),
+        ("c.sh", "#!/bin/bash\nhost=${1%%:*} port=${1##*:}\nexec 3<>/dev/tcp/$host/$port\n", "bash c.sh"),
+    ] {
+        is_called(file, source, &format!("{call} {{host}}:{{port}}"));
+    }
+    // What is only printed with a colon, or taken apart for another reason.
+    for (file, source, call) in [
+        (
+            "c.py",
+            "print(sys.argv[1], ':', sys.argv[2])\nhost = sys.argv[1]\nport = int(sys.argv[2])\ns.connect(t)\n",
+            "python3 c.py {host} {port}",
+        ),
+        (
+            "c.php",
+            "<?php\n$s = stream_socket_client('tcp://' . $argv[1] . ':' . $argv[2]);\n",
+            "php c.php {host} {port}",
+        ),
+        (
+            "c.py",
+            "host = sys.argv[1]\nport = int(sys.argv[2])\ns.connect(t)\nname, text = line.split(':')\n",
+            "python3 c.py {host} {port}",
+        ),
+    ] {
+        is_called(file, source, call);
+    }
+}
+
+#[apply(test)]
+fn what_a_program_looks_for_in_its_environment_is_put_there() {
+    for (file, source, call) in [
+        (
+            "c.py",
+            "host = os.environ['SERVER_HOST']\nport = int(os.getenv('PORT', '5000'))\ns.connect((host, port))\n",
+            "env SERVER_HOST={host} PORT={port} python3 c.py",
+        ),
+        (
+            "c.py",
+            "me = os.environ['HOSTNAME']\nport = int(os.environ['PORT'])\nhost = sys.argv[1]\ns.connect(t)\n",
+            "env PORT={port} python3 c.py {host}",
+        ),
+        (
+            "c.pl",
+            "my ($host, $port) = @ENV{qw(HOST_ADDR PORT)};\nconnect($s, $a);\n",
+            "env HOST_ADDR={host} PORT={port} perl c.pl",
+        ),
+        (
+            "c.rb",
+            "TCPSocket.new(ENV['HOST'], ENV.fetch('PORT', 4000))\n",
+            "env HOST={host} PORT={port} ruby c.rb",
+        ),
+        (
+            "c.js",
+            "const { HOST = 'localhost', PORT = 5000 } = process.env;\nnet.connect(PORT, HOST);\n",
+            "env HOST={host} PORT={port} node c.js",
+        ),
+        (
+            "c.c",
+            "int main(void) {\n  char *port = getenv(\"CHAT_PORT\"), *host = getenv(\"CHAT_IP\");\n  connect(s, a, n);\n}\n",
+            "env CHAT_PORT={port} CHAT_IP={host} ./c",
+        ),
+    ] {
+        is_called(file, source, call);
+    }
+}
+
+#[apply(test)]
 fn what_is_told_to_users_counts_more_than_names() {
     for (usage, call) in [
         ("usage: java C <port> <server>", "java C {port} {host}"),
