@@ -171,6 +171,15 @@ impl Link {
         }
     }
 
+    /// Whether something is yet to be read of the program that sends into `flow` and has ended.
+    pub(super) fn is_coming(&self, direction: Direction, flow: &Flow, sockets: &Tables) -> Result<bool> {
+        match (direction, &self.client, &self.server) {
+            (Direction::ToServer, Some(client), _) => flow.is_coming(client, &sockets.client),
+            (Direction::ToClient, _, Server::Connected(server)) => flow.is_coming(server, &sockets.server),
+            _ => Ok(false),
+        }
+    }
+
     /// The events that allow the next [`Link::pump`] to do something.
     pub(super) fn events<'a>(&'a self, to_server: &Flow, to_client: &Flow, all: &mut Vec<PollFd<'a>>) {
         let flags = |read: bool, write: bool| match (read, write) {

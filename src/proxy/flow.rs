@@ -136,6 +136,13 @@ impl Flow {
         self.end_passed || (self.discards && self.end.is_some())
     }
 
+    /// Whether something of its sender, a program that has ended, is yet to be read `from` it: bytes, or the end of
+    /// the stream. Nothing is where another process has the connection and goes on with it.
+    pub(super) fn is_coming(&self, from: &TcpStream, sockets: &Sockets) -> Result<bool> {
+        let is_coming = |socket: Connected| socket.closing || socket.unsent > 0;
+        Ok(self.reads() && other_end(from, sockets)?.is_none_or(is_coming))
+    }
+
     /// Reads what the sender has sent; whether there was anything.
     pub(super) fn receive(&mut self, mut from: &TcpStream, buffer: &mut [u8], now: Duration) -> Result<bool> {
         let mut any = false;

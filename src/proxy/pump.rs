@@ -275,6 +275,21 @@ impl Proxy {
         Ok(false)
     }
 
+    /// Whether something is yet to be read of the program that sends in `direction` and has ended: bytes, or the end
+    /// of a stream.
+    pub fn is_coming(&self, direction: Direction) -> Result<bool> {
+        let further = self.further.iter().map(|(link, flows)| (link, &flows.to_server, &flows.to_client));
+        for (link, to_server, to_client) in
+            std::iter::once((&self.link, &self.to_server, &self.to_client)).chain(further)
+        {
+            let flow = if direction == Direction::ToServer { to_server } else { to_client };
+            if link.is_coming(direction, flow, &self.sockets)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Ends the connection to the server as if the client had gone.
     pub fn cut_server(&mut self, by: End) {
         self.to_server.cut = Some((self.clock.now(), by));
@@ -394,7 +409,7 @@ impl Tape {
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::TcpStream;
+    use std::net::{Shutdown, TcpStream};
     use std::sync::mpsc::channel;
     use std::thread;
 
@@ -459,6 +474,23 @@ mod tests {
             assert_eq!(server.read(&mut buffer).unwrap(), 1);
             pump_until(&mut proxy, |proxy| proxy.to_server.passed == 3.min(passed + 1));
         }
+    }
+
+    #[apply(test)]
+    fn what_a_program_that_has_ended_sent_is_coming_until_it_was_read() {
+        let Ends { mut proxy, mut client, server } = ends();
+        let is_coming = |proxy: &Proxy| Direction::BOTH.map(|direction| proxy.is_coming(direction).unwrap());
+        // Both could go on, as a child of a program that has ended does.
+        assert_eq!(is_coming(&proxy), [false, false]);
+        client.write_all(b"one\n").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(is_coming(&proxy), [true, false]);
+        pump_until(&mut proxy, |proxy| proxy.to_server.end.is_some());
+        assert_eq!(is_coming(&proxy), [false, false]);
+        server.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(is_coming(&proxy), [false, true]);
+        pump_until(&mut proxy, |proxy| proxy.to_client.end.is_some());
+        assert_eq!(is_coming(&proxy), [false, false]);
     }
 
     #[apply(test)]

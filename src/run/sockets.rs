@@ -41,6 +41,8 @@ pub struct Connected {
     pub arrived: u64,
     /// Bytes that its program has written and its kernel has not sent yet.
     pub unsent: u32,
+    /// Whether its program has ended the stream: that is sent, or about to be (RFC 9293, section 3.3.2).
+    pub closing: bool,
 }
 
 // linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h, linux/tcp.h
@@ -50,7 +52,9 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const INET_DIAG_INFO: u8 = 2;
+const TCP_ESTABLISHED: u8 = 1;
 const TCP_TIME_WAIT: u8 = 6;
+const TCP_CLOSE_WAIT: u8 = 8;
 const TCP_LISTEN: u8 = 10;
 const HEADER: usize = 16;
 const MESSAGE: usize = 72;
@@ -120,6 +124,7 @@ impl Sockets {
                     unread,
                     arrived: u64::from_ne_bytes(bytes(info, ARRIVED)),
                     unsent: u32::from_ne_bytes(bytes(info, UNSENT)),
+                    closing: ![TCP_ESTABLISHED, TCP_CLOSE_WAIT].contains(&message[1]),
                 });
             }
         })?;
@@ -261,7 +266,7 @@ fn attribute(mut rest: &[u8], kind: u16) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{Shutdown, TcpListener, TcpStream};
     use std::time::Duration;
 
     use socket2::{Domain, SockRef, Socket, Type};
@@ -315,11 +320,12 @@ mod tests {
             let (mut server, from) = listener.accept().expect("accept");
             let local = server.local_addr().expect("address");
             let look = || sockets.connected(local, from).expect("table");
-            assert_eq!(look(), Some(Connected { unread: 0, arrived: 0, unsent: 0 }));
+            let open = Connected { unread: 0, arrived: 0, unsent: 0, closing: false };
+            assert_eq!(look(), Some(open));
             client.write_all(b"hello").expect("write");
-            assert_eq!(look(), Some(Connected { unread: 5, arrived: 5, unsent: 0 }));
+            assert_eq!(look(), Some(Connected { unread: 5, arrived: 5, ..open }));
             server.read_exact(&mut [0; 3]).expect("read");
-            assert_eq!(look(), Some(Connected { unread: 2, arrived: 5, unsent: 0 }));
+            assert_eq!(look(), Some(Connected { unread: 2, arrived: 5, ..open }));
             // The kernel keeps what is written for a moment, as if it waited for an acknowledgement.
             SockRef::from(&server).set_tcp_cork(true).expect("an option");
             server.write_all(b"hey").expect("write");
@@ -327,6 +333,8 @@ mod tests {
             SockRef::from(&server).set_tcp_cork(false).expect("an option");
             client.read_exact(&mut [0; 3]).expect("read");
             assert_eq!(look().expect("connected").unsent, 0);
+            server.shutdown(Shutdown::Write).expect("connected");
+            assert!(look().expect("connected").closing);
             drop(server);
             // What is left of it is in some closing state, or reset and gone; the listener is not it.
             assert!(look().is_none_or(|seen| seen.unread <= 2));

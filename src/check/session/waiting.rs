@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::{Session, Waited, stopped};
 use crate::check::tested::Tested;
-use crate::proxy::Mode;
+use crate::proxy::{Direction, Mode};
 use crate::results::Role;
 use crate::run::clock;
 use crate::run::outcome::Ending;
@@ -59,15 +59,35 @@ impl Session<'_> {
         if waited == Waited::Met { self.last_words() } else { Ok(waited) }
     }
 
-    /// Waits until all that the programs which have ended had to print was read.
+    /// Waits until all that the programs which have ended had to print was read, and all that they have sent, with
+    /// the ends of their connections: the kernel may bring those after it has told of the end of the process.
     pub fn last_words(&mut self) -> Result<Waited> {
         let until = self.clock.now() + BROUGHT;
+        let mut sent = Vec::new();
         for tested in self.programs().filter(|tested| tested.has_ended()) {
             if tested.program.wait_for(until, |_| None::<()>) == clock::Waited::Stopped {
                 return Err(stopped());
             }
+            sent.push(match tested.role {
+                Role::Server => Direction::ToClient,
+                Role::Client => Direction::ToServer,
+            });
         }
-        Ok(Waited::Met)
+        let clock = self.clock.clone();
+        let read = clock.watch(until, || {
+            // In this order: what comes in between is read then.
+            let coming =
+                sent.iter().map(|&direction| self.proxy.is_coming(direction)).collect::<Result<Vec<_>>>();
+            match coming.and_then(|coming| Ok(coming.contains(&true) | self.proxy.pump()?)) {
+                Ok(more) => (!more).then_some(Ok(Waited::Met)),
+                Err(error) => Some(Err(error)),
+            }
+        });
+        match read {
+            clock::Waited::Seen(read) => read,
+            clock::Waited::Stopped => Err(stopped()),
+            clock::Waited::TimeUp => Ok(Waited::Met),
+        }
     }
 
     /// Waits for `met`, or until the programs are quiet.
