@@ -256,18 +256,18 @@ impl Proxy {
 
     /// Whether bytes wait here that the present modes do not hold back: their receiver has yet to read.
     pub fn is_busy(&self) -> bool {
-        let busy = |(link, connection): &(Link, Connection)| {
-            link.is_busy(&connection.to_server, &connection.to_client)
-        };
-        self.link.is_busy(&self.to_server, &self.to_client) || self.further.iter().any(busy)
+        self.links().any(|(link, to_server, to_client)| link.is_busy(to_server, to_client))
+    }
+
+    /// Every connection, with its flow to the server and its flow to the client.
+    fn links(&self) -> impl Iterator<Item = (&Link, &Flow, &Flow)> {
+        let further = self.further.iter().map(|(link, flows)| (link, &flows.to_server, &flows.to_client));
+        std::iter::once((&self.link, &self.to_server, &self.to_client)).chain(further)
     }
 
     /// Whether bytes that a program has written are yet to be sent by its kernel.
     pub fn is_sending(&self) -> Result<bool> {
-        let further = self.further.iter().map(|(link, flows)| (link, &flows.to_server, &flows.to_client));
-        for (link, to_server, to_client) in
-            std::iter::once((&self.link, &self.to_server, &self.to_client)).chain(further)
-        {
+        for (link, to_server, to_client) in self.links() {
             if link.is_sending(to_server, to_client, &self.sockets)? {
                 return Ok(true);
             }
@@ -278,10 +278,7 @@ impl Proxy {
     /// Whether something is yet to be read of the program that sends in `direction` and has ended: bytes, or the end
     /// of a stream.
     pub fn is_coming(&self, direction: Direction) -> Result<bool> {
-        let further = self.further.iter().map(|(link, flows)| (link, &flows.to_server, &flows.to_client));
-        for (link, to_server, to_client) in
-            std::iter::once((&self.link, &self.to_server, &self.to_client)).chain(further)
-        {
+        for (link, to_server, to_client) in self.links() {
             let flow = if direction == Direction::ToServer { to_server } else { to_client };
             if link.is_coming(direction, flow, &self.sockets)? {
                 return Ok(true);

@@ -75,11 +75,12 @@ impl Session<'_> {
         }
         let clock = self.clock.clone();
         let read = clock.watch(until, || {
-            // In this order: what comes in between is read then.
-            let coming =
-                sent.iter().map(|&direction| self.proxy.is_coming(direction)).collect::<Result<Vec<_>>>();
-            match coming.and_then(|coming| Ok(coming.contains(&true) | self.proxy.pump()?)) {
-                Ok(more) => (!more).then_some(Ok(Waited::Met)),
+            // In this order: what comes in between is read then. The other program may send for ever.
+            let coming: Result<Vec<bool>> =
+                sent.iter().map(|&direction| self.proxy.is_coming(direction)).collect();
+            match coming.and_then(|coming| self.proxy.pump().map(|_| coming.contains(&true))) {
+                Ok(true) => None,
+                Ok(false) => Some(Ok(Waited::Met)),
                 Err(error) => Some(Err(error)),
             }
         });
