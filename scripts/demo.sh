@@ -44,7 +44,7 @@ tmux_begins=
 leave() {
     local tmux_server begun
     trap '' EXIT INT QUIT TERM HUP
-    # It can be ended when it is there.
+    # A tmux that is just beginning cannot be ended: it is waited for.
     [ -z "$tmux_begins" ] || wait
     if [ -n "$own" ] && [ -s "$own/tmux-server" ]; then
         tmux_server=$(<"$own/tmux-server")

@@ -146,10 +146,8 @@ fn indexed(source: &Source, role: Role, mode: Option<&str>) -> Result<Vec<Argume
         kinds.push(match known[..] {
             [] => None,
             [kind] => Some(kind),
-            // What is taken apart is both, whatever its parts are called.
-            _ if known.contains(&Kind::Both) => Some(Kind::Both),
             // A number that is made of it says more than a name does.
-            _ if known.contains(&Kind::Port) => Some(Kind::Port),
+            _ if known.contains(&Kind::Port) && !known.contains(&Kind::Both) => Some(Kind::Port),
             _ => return Err("it uses one argument for several things".to_owned()),
         });
     }

@@ -7,6 +7,7 @@ use super::*;
 use crate::check::facts;
 use crate::check::submission::Submission;
 use crate::common::harness::needs;
+use crate::proxy::End;
 use crate::run::limits::Limits;
 use crate::run::outcome::Ending;
 
@@ -135,6 +136,20 @@ fn a_wait_for_what_a_program_does_after_a_sleep_ends_by_the_thing_itself() {
     // It is the program that sleeps, for long enough to be seen asleep; the test waits for what it does then.
     play(WAITS, "time.sleep(0.4)\nprint('awake')\nsignal.pause()", |session| {
         assert_eq!(wait(session, |session| shows(session.client(), "awake")), Waited::Met);
+    });
+}
+
+#[apply(test)]
+fn what_a_program_sent_before_it_ended_is_read_with_the_end_of_its_connection() {
+    play(WAITS, "input('next? ')\npeer.sendall(b'bye')", |session| {
+        session.client().type_line("go");
+        // The proxy reads nothing meanwhile.
+        assert!(session.client().program.wait_end(Duration::from_secs(20)).seen().is_some());
+        assert_eq!(session.proxy.to_server.end, None);
+        assert_eq!(session.last_words().expect("waited"), Waited::Met);
+        assert_eq!(session.proxy.to_server.tape, b"bye");
+        assert_eq!(session.proxy.to_server.end, Some(End::Fin));
+        assert_eq!(session.proxy.to_client.end, None);
     });
 }
 

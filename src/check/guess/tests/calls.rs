@@ -228,6 +228,11 @@ fn one_argument_of_host_and_port_is_taken_apart_at_its_colon() {
             "./c",
         ),
         (
+            "c.go",
+            "package main\n\nfunc main() {\n\thost, port, _ := net.SplitHostPort(os.Args[1])\n\tnet.Dial(\"tcp\", net.JoinHostPort(host, port))\n}\n",
+            "./c",
+        ),
+        (
             "c.rs",
             "fn main() {\n  let args: Vec<String> = std::env::args().collect();\n  let (host, port) = args[1].split_once(':').unwrap();\n  TcpStream::connect((host, port.parse::<u16>().unwrap()));\n}\n",
             "./c",
@@ -270,6 +275,12 @@ fn what_a_program_looks_for_in_its_environment_is_put_there() {
             "c.py",
             "me = os.environ['HOSTNAME']\nport = int(os.environ['PORT'])\nhost = sys.argv[1]\ns.connect(t)\n",
             "env PORT={port} python3 c.py {host}",
+        ),
+        // Names of a person, and of the machine that the program runs on.
+        (
+            "c.py",
+            "me = os.environ['USER'] + os.environ['HOSTNAME']\nport = int(os.environ['PORT'])\nhost = input('host: ')\ns.connect(t)\n",
+            "env PORT={port} python3 c.py",
         ),
         (
             "c.pl",
